@@ -1,0 +1,88 @@
+# Everything done by hand here, one word each: `make help` lists it.
+#   make setup PYTHON=python3.12      with another Python than `python3`
+#   make accept N=3                   one acceptance point by its number
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
+
+# A step leaves a stamp in .venv, so that it runs again only when what it rests on has changed.
+MADE := $(VENV)/.made
+LOCKED := $(VENV)/.locked
+INSTALLED := $(VENV)/.installed
+DEV := $(VENV)/.dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint accept bench chaos soak lock clean
+
+help: ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## make .venv/ with the locked packages and the command .venv/bin/bulkdel
+
+demo: setup ## set up, and run the main job on embedded defaults
+	@$(BIN)/bulkdel demo
+
+test: setup $(DEV) ## unit, conformance, integration and short acceptance tests
+	@$(BIN)/pytest -m "not acceptance" --cov --cov-report=term
+	@$(BIN)/pytest -m acceptance
+
+lint: setup $(DEV) ## formatting, lints, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+accept: setup $(DEV) ## every acceptance point at full length (N=3: that one)
+	@$(BIN)/pytest -m "acceptance or number" --full --timeout=3600 $(if $(N),--number $(N))
+
+bench: ## measure speed (not there yet)
+	@echo "bench: there is no benchmark yet" >&2; exit 1
+
+chaos: ## kill what it rests on while it works (not there yet)
+	@echo "chaos: there is no chaos run yet" >&2; exit 1
+
+soak: ## run for hours under load (not there yet)
+	@echo "soak: there is no soak run yet" >&2; exit 1
+
+lock: $(MADE) ## write both lock files anew from pyproject.toml (UPGRADE=1: with the newest versions)
+	@$(PIP) install uv==$(UV_VERSION)
+	@$(COMPILE) --group build --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --group pyproject.toml:dev --constraints requirements.lock --output-file requirements-dev.lock
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+
+clean: ## remove .venv/, caches and build results (never .bulkdel/, which holds records)
+	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find worker tests migrations bench -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(MADE):
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "setup: there is no '$(PYTHON)' here; give one that is 3.11 or newer: make setup PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "setup: needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1); try: make setup PYTHON=python3.12" >&2; exit 1; }
+	@echo "setup: making $(VENV) with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "setup: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(LOCKED): requirements.lock $(MADE)
+	@echo "setup: installing the packages of requirements.lock"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+# Its build tools are in the lock, so nothing is fetched here that has no hash.
+$(INSTALLED): pyproject.toml $(LOCKED)
+	@echo "setup: installing bulkdel itself"
+	@$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(LOCKED)
+	@echo "setup: installing the packages of requirements-dev.lock"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""Bulk deletions against provider APIs: planned, rate limited, crash-safe, audited."""

@@ -1,0 +1,138 @@
+"""The composition root: settings in, adapters chosen, one object for each way in."""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from worker.config.accounts import Account, Config
+from worker.config.accounts import load as load_config
+from worker.config.settings import Settings
+from worker.domain.catalogue import Catalogue
+from worker.domain.outcomes import Outcome
+from worker.ports import DoorBell, Job, Submitted, Who
+from worker.providers.registry import dialect_of
+from worker.services import control
+from worker.services.submit import DeleteProjects, submit
+from worker.store.accounts import Accounts
+from worker.store.engine import Database
+from worker.store.jobs import Jobs
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What a person or another service can do: submit, read, confirm, stop. Needs the database.
+
+    Anything that changes a job rings the doorbell after the commit; a doorbell that cannot be
+    heard delays the work until the next sweep and loses nothing.
+    """
+
+    settings: Settings
+    who: Who
+    bell: DoorBell
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str], bell: DoorBell) -> "Desk":
+        """A desk by the environment's settings."""
+        settings = Settings.load(environ)
+        return cls(settings=settings, who=who_am_i(settings), bell=bell)
+
+    @cached_property
+    def config(self) -> Config:
+        """The accounts."""
+        return load_config(self.settings.config)
+
+    @cached_property
+    def db(self) -> Database:
+        """The database, with the tables this release needs."""
+        db = Database(self.settings.database_url)
+        db.check_schema()
+        return db
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The jobs."""
+        return Jobs(self.db)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The accounts' rows."""
+        return Accounts(self.db)
+
+    def catalogue(self, account: str) -> Catalogue:
+        """What the account's provider has to delete."""
+        return catalogue_of(self.config.account(account))
+
+    def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
+        """Keep a job and ring; `ids` may be a stream of (line, id)."""
+        catalogue = self.catalogue(request.account)
+        kept = submit(request, ids, catalogue=catalogue, who=self.who, store=self.jobs)
+        self.bell.ring(request.account)
+        return kept
+
+    def retry(self, job_id: str, outcomes: Iterable[Outcome]) -> Submitted:
+        """A new job from the projects of a finished one whose items ended so."""
+        old = self.jobs.get(job_id)
+        request = DeleteProjects(
+            account=old.account,
+            reason=f"retry of {old.id}: {old.reason}"[:500],
+            cascade=old.options.cascade or ("none",),
+            cascade_mode="background" if old.options.background else "foreground",
+            on_child_refused=old.options.on_child_refused,
+            max_items=old.options.max_items,
+            priority=old.priority,
+            parent_job_id=old.id,
+        )
+        wanted = self.jobs.projects_of(job_id, list(outcomes))
+        return self.submit(request, enumerate(wanted, start=1))
+
+    def confirm(self, job_id: str, *, word: str | None, yes: bool = False) -> Job:
+        """Let a plan run; Refused says what it takes."""
+        account = self.config.account(self.jobs.get(job_id).account)
+        rules = confirm_rules(account)
+        decide = control.confirm(rules, actor=self.who.name, word=word, yes=yes)
+        return self._change(job_id, decide)
+
+    def pause(self, job_id: str) -> Job:
+        """Stop a job between calls."""
+        return self._change(job_id, control.pause(actor=self.who.name))
+
+    def resume(self, job_id: str) -> Job:
+        """Go on with a paused job."""
+        return self._change(job_id, control.resume(actor=self.who.name))
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job for good."""
+        return self._change(job_id, control.cancel(actor=self.who.name))
+
+    def _change(self, job_id: str, decide: control.Decide) -> Job:
+        job = self.jobs.change(job_id, decide)
+        self.bell.ring(job.account)
+        return job
+
+
+def catalogue_of(account: Account) -> Catalogue:
+    """What an account's provider has to delete."""
+    return dialect_of(account.provider, account.dialect).catalogue
+
+
+def confirm_rules(account: Account) -> control.ConfirmRules:
+    """What an account asks of a confirmation."""
+    return control.ConfirmRules(
+        auto_confirm_max=account.auto_confirm_max,
+        grace_above=account.grace.above,
+        grace=account.grace.wait,
+    )
+
+
+def who_am_i(settings: Settings) -> Who:
+    """Who runs this process: the claimed name, and what the machine knows."""
+    user = getpass.getuser()
+    return Who(name=settings.actor or user, os_user=user, host=socket.gethostname())
+
+
+def owner_name(role: str) -> str:
+    """How this process signs its leases and entries."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"

@@ -1,0 +1,301 @@
+"""The accounts of `bulkdel.toml`: how each is reached, limited and guarded."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from worker.config.faults import explain, not_toml
+from worker.config.fields import (
+    NAME,
+    UNKNOWN,
+    BaseUrl,
+    Id,
+    Parameter,
+    Positive,
+    Reference,
+    Section,
+    Share,
+    Text,
+    Timeout,
+    fault,
+)
+from worker.config.sections import (
+    BulkDelete,
+    Canary,
+    Grace,
+    Limits,
+    OAuth,
+    Policy,
+    Protect,
+    SharedPurse,
+)
+from worker.config.values import Doc, did_you_mean, is_loopback
+from worker.domain.catalogue import shown
+from worker.domain.errors import InvalidInput, NotFound
+from worker.domain.limits import Purse
+from worker.domain.plan import Protection
+
+ZOHO_BOOKS = "zoho_books"
+TRUTO = "truto"
+
+ORGANIZATION_PARAM = {"v4": "organization-id", "v3": "organization_id"}
+
+NEEDED = {ZOHO_BOOKS: ("organization_id", "dialect"), TRUTO: ("integrated_account_id",)}
+
+OWNER_BY_KEY = {
+    "dialect": ZOHO_BOOKS,
+    "organization_id": ZOHO_BOOKS,
+    "organization_param": ZOHO_BOOKS,
+    "oauth": ZOHO_BOOKS,
+    "bulk_delete": ZOHO_BOOKS,
+    "lists_comments": ZOHO_BOOKS,
+    "integrated_account_id": TRUTO,
+}
+
+# Truto's own limit for one connected account; what is not here is as for Zoho.
+LIMITS: Mapping[str, Mapping[str, object]] = {
+    ZOHO_BOOKS: {},
+    TRUTO: {"windows": [[50, "10s"]], "per_day": 0},
+}
+
+
+class Account(Section):
+    """A named connection. It holds references to secrets, never a secret."""
+
+    given: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: str = Field(description="The account's name.")
+    provider: Literal["zoho_books", "truto"] = Field(description="Whose API it is.")
+    base_url: BaseUrl = Field(description="Where the API is; https, except on this machine.")
+    dialect: Annotated[
+        Literal["v4", "v3", ""], Doc(type='"v4" or "v3"', default="the end of base_url")
+    ] = Field(default="", description="Zoho Books: the version of the API.")
+    organization_id: Annotated[Id, Doc(default="required for zoho_books")] = Field(
+        default="", description="Zoho Books: the organisation."
+    )
+    organization_param: Annotated[
+        Parameter, Doc(default='v4: "organization-id", v3: "organization_id"')
+    ] = Field(default="", description="Zoho Books: the parameter that names the organisation.")
+    integrated_account_id: Annotated[Id, Doc(default="required for truto")] = Field(
+        default="", description="Truto: the connected account."
+    )
+    token: Reference | None = Field(
+        default=None, description="Where the token is; either this or `oauth`."
+    )
+    oauth: OAuth | None = Field(
+        default=None, description="Zoho Books: a refresh token; either this or `token`."
+    )
+    limits: Limits = Field(
+        default=Limits(),
+        description='What the provider allows; for truto windows [[50, "10s"]], per_day 0.',
+    )
+    purse: Text | None = Field(
+        default=None, description="A purse it shares with other accounts, beside its own."
+    )
+    rate_share: Share = Field(default=0.9, description="Our share of the windows.")
+    day_share: Share = Field(default=0.8, description="Our share of the day's calls.")
+    bulk_delete: BulkDelete = Field(
+        default=BulkDelete(), description="Zoho Books: deleting projects in chunks."
+    )
+    lists_comments: bool = Field(
+        default=True, description="Zoho Books: whether a project's comments can be listed."
+    )
+    protect: Protect = Field(default=Protect(), description="What no job may delete.")
+    max_items: Positive = Field(
+        default=1000, description="A plan with more items is refused, unless --max-items says so."
+    )
+    auto_confirm_max: Annotated[int, Field(ge=0), Doc(type="whole number")] = Field(
+        default=10, description="Up to this many items --yes is enough; above, the word is needed."
+    )
+    grace: Grace = Field(
+        default=Grace(), description="Time to think again; none on this machine unless set."
+    )
+    canary: Canary = Field(
+        default=Canary(), description="The part of a large job that goes first."
+    )
+    call_timeout: Timeout = Field(
+        default=timedelta(seconds=15), description="The longest one call may take, all in all."
+    )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the account is on this machine: a sandbox, a test."""
+        return is_loopback(self.base_url)
+
+    def purses(self, config: "Config") -> tuple[Purse, ...]:
+        """What every call of this account is taken from: its own purse, then the shared one."""
+        own = self.limits.as_purse(self.name, rate_share=self.rate_share, day_share=self.day_share)
+        return (own, config.shared_purse(self.purse)) if self.purse else (own,)
+
+    def protection(self) -> Protection:
+        """What no job may delete, as planning asks it."""
+        return Protection(ids=frozenset(self.protect.ids), names=self.protect.names)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, raw: object) -> object:
+        if not isinstance(raw, Mapping) or raw.get("provider") not in NEEDED:
+            return raw
+        provider, base_url = raw["provider"], raw.get("base_url")
+        for key in raw:
+            if OWNER_BY_KEY.get(key, provider) != provider:
+                raise fault(f"is a key of {OWNER_BY_KEY[key]} accounts alone", under=(key,))
+        filled: dict[str, Any] = {**raw}
+        if isinstance(limits := raw.get("limits", {}), Mapping):
+            filled["limits"] = {**LIMITS[provider], **limits}
+        if isinstance(base_url, str):
+            filled |= _from_base_url(base_url, filled)
+        return filled
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        for key in NEEDED[self.provider]:
+            if not getattr(self, key):
+                raise fault(f"is needed for a {self.provider} account", under=(key,))
+        if (self.token is None) == (self.oauth is None):
+            raise fault(
+                "needs exactly one of `token` and `oauth`",
+                fix=f'write token = "env:{self.name.upper().replace("-", "_")}_TOKEN"',
+            )
+        return self
+
+
+def _from_base_url(base_url: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    read: dict[str, Any] = {}
+    if "grace" not in written and is_loopback(base_url):
+        read["grace"] = {"wait": "0s"}
+    if written["provider"] == ZOHO_BOOKS:
+        last = base_url.rstrip("/").rpartition("/")[2]
+        read["dialect"] = written.get("dialect", last if last in ORGANIZATION_PARAM else "")
+        if read["dialect"] in ORGANIZATION_PARAM and "organization_param" not in written:
+            read["organization_param"] = ORGANIZATION_PARAM[read["dialect"]]
+    return read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What the file says, by name. A file that is not there is one without accounts."""
+
+    path: Path
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    shared: Mapping[str, SharedPurse] = field(default_factory=dict)
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    found: bool = True
+
+    def account(self, name: str) -> Account:
+        """The account of that name; raises InvalidInput that says which ones there are."""
+        if name in self.accounts:
+            return self.accounts[name]
+        if not self.found:
+            raise InvalidInput(
+                f"no accounts: there is no file {self.path.absolute()}",
+                fix="run `bulkdel init` to write one, or set BULKDEL_CONFIG to yours",
+            )
+        there = ", ".join(self.accounts) or "none"
+        raise NotFound(
+            f"no account {shown(name)} in {self.path}{did_you_mean(name, self.accounts)}",
+            fix=f"the accounts are: {there}",
+        )
+
+    def shared_purse(self, name: str) -> Purse:
+        """A shared purse; our share of it is the smallest of the accounts that share it."""
+        sharers = [account for account in self.accounts.values() if account.purse == name]
+        return self.shared[name].as_purse(
+            name,
+            rate_share=min((account.rate_share for account in sharers), default=0.9),
+            day_share=min((account.day_share for account in sharers), default=0.8),
+        )
+
+
+def _named(tables: object) -> object:
+    if not isinstance(tables, Mapping):
+        return tables
+    for name, table in tables.items():
+        if not re.fullmatch(NAME, name):
+            raise fault(
+                "is not a name: a-z, 0-9, - and _, at most 63, a letter or digit first",
+                under=(name,),
+            )
+        if isinstance(table, Mapping) and "name" in table:
+            raise fault("is unknown", under=(name, "name"), kind=UNKNOWN)
+    return {
+        name: {**table, "name": name} if isinstance(table, Mapping) else table
+        for name, table in tables.items()
+    }
+
+
+class File(Section):
+    """The whole of `bulkdel.toml`."""
+
+    accounts: Annotated[dict[str, Account], BeforeValidator(_named)] = Field(
+        default={}, description="The accounts, by name."
+    )
+    purses: Annotated[dict[str, SharedPurse], BeforeValidator(_named)] = Field(
+        default={}, description="Limits that accounts share, by name."
+    )
+    policies: Annotated[dict[str, Policy], BeforeValidator(_named)] = Field(
+        default={}, description="Scheduled cleanups, by name."
+    )
+
+    @model_validator(mode="after")
+    def _refer(self) -> Self:
+        for name, account in self.accounts.items():
+            if account.purse is not None and account.purse not in self.purses:
+                raise _no_such("purse", account.purse, self.purses, ("accounts", name, "purse"))
+        for name, policy in self.policies.items():
+            if policy.account not in self.accounts:
+                under = ("policies", name, "account")
+                raise _no_such("account", policy.account, self.accounts, under)
+        if both := sorted(self.purses.keys() & self.accounts.keys()):
+            raise fault(
+                "has the name of an account, whose own purse is called so",
+                under=("purses", both[0]),
+            )
+        return self
+
+
+def _no_such(
+    what: str, name: str, known: Mapping[str, object], under: tuple[str, ...]
+) -> PydanticCustomError:
+    return fault(
+        f"names no {what} of this file: {shown(name)}{did_you_mean(name, known)}",
+        fix=f"there are: {', '.join(known) or 'none'}",
+        under=under,
+    )
+
+
+def load(path: Path) -> Config:
+    """Read the file; a missing one is an empty Config.
+
+    Raises InvalidInput naming file, table, key and, where it can be found, the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        tables = tomllib.loads(text)
+    except FileNotFoundError:
+        return Config(path=path, found=False)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        broken = not_toml(path, error)
+    else:
+        return _checked(path, text, tables)
+    # Raised outside of the handler: the context of an error must not hold what was read.
+    raise broken
+
+
+def _checked(path: Path, text: str, tables: Mapping[str, Any]) -> Config:
+    try:
+        file = File.model_validate(tables)
+    except ValidationError as error:
+        broken = explain(error, root=File, path=path, text=text, tables=tables)
+    else:
+        return Config(
+            path=path, accounts=file.accounts, shared=file.purses, policies=file.policies
+        )
+    raise broken

@@ -1,0 +1,176 @@
+"""The tables of `bulkdel.toml` below and beside an account: limits, guards, policies."""
+
+from collections.abc import Mapping
+from datetime import time, timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from worker.config.fields import (
+    Count,
+    Duration,
+    Ids,
+    Parameter,
+    Positive,
+    Reference,
+    Reset,
+    Section,
+    Text,
+    Texts,
+    Url,
+    Windows,
+    Zone,
+    fault,
+)
+from worker.config.values import DayReset, Doc
+from worker.domain.limits import Purse, Window
+
+MIDNIGHT = DayReset(at=time(), zone="UTC")
+
+
+class Limits(Section):
+    """What the provider allows; these defaults are those of Zoho's free plan."""
+
+    windows: Annotated[Windows, Doc(default='[[100, "60s"]]')] = Field(
+        default=(Window(calls=100, per=timedelta(seconds=60)),),
+        description="Calls allowed in any stretch of that length; [] means no such limit.",
+    )
+    per_day: Count = Field(
+        default=1000, description="Calls allowed a day; 0 means the day is not limited."
+    )
+    day_resets: Reset = Field(default=MIDNIGHT, description="When the day's calls start anew.")
+    in_flight: Positive = Field(default=5, description="Calls on their way at the same time.")
+
+    def as_purse(self, name: str, *, rate_share: float, day_share: float) -> Purse:
+        """The purse that has these limits."""
+        return Purse(
+            name=name,
+            windows=self.windows,
+            per_day=self.per_day or None,
+            day_reset=self.day_resets.at,
+            day_zone=self.day_resets.zone,
+            in_flight=self.in_flight,
+            rate_share=rate_share,
+            day_share=day_share,
+        )
+
+
+class SharedPurse(Limits):
+    """Limits that several accounts share, beside their own; nothing is limited unless set."""
+
+    given: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: str = Field(description="The purse's name.")
+    windows: Windows = Field(
+        default=(),
+        description="Calls allowed in any stretch of that length; [] means no such limit.",
+    )
+    per_day: Count = Field(
+        default=0, description="Calls allowed a day; 0 means the day is not limited."
+    )
+    in_flight: Positive = Field(default=100, description="Calls on their way at the same time.")
+
+
+class OAuth(Section):
+    """A refresh token and what it takes to use it."""
+
+    client_id: Reference = Field(description="Where the client's id is.")
+    client_secret: Reference = Field(description="Where the client's secret is.")
+    refresh_token: Reference = Field(description="Where the refresh token is.")
+    token_url: Url = Field(description="Address that gives access tokens, of your data centre.")
+
+
+class BulkDelete(Section):
+    """The provider's bulk delete of projects."""
+
+    enabled: bool = Field(default=False, description="Whether projects may go in chunks.")
+    parameter: Parameter = Field(
+        default="project_ids", description="Name of the query parameter that carries the ids."
+    )
+    size: Annotated[int, Field(ge=1, le=200), Doc(type="whole number, 1 to 200")] = Field(
+        default=25, description="Projects in one chunk."
+    )
+
+
+class Protect(Section):
+    """What no job may delete."""
+
+    ids: Ids = Field(default=(), description="Ids that are never deleted.")
+    names: Texts = Field(
+        default=(), description="Shell patterns of names that are never deleted; case counts."
+    )
+
+
+class Grace(Section):
+    """The time between the confirmation of a large job and its start."""
+
+    above: Count = Field(default=500, description="Jobs with more items than this wait.")
+    wait: Duration = Field(
+        default=timedelta(minutes=15), description="How long they wait; 0s means not at all."
+    )
+
+
+class Canary(Section):
+    """The first part of a large job, which must go well before the rest follows."""
+
+    above: Count = Field(default=100, description="Jobs with more items than this have one.")
+    percent: Annotated[float, Field(gt=0, le=100), Doc(type="number, above 0 and at most 100")] = (
+        Field(default=1, description="Its size, in percent of the items.")
+    )
+    min: Positive = Field(default=5, description="Its size, at least.")
+    hold: Duration = Field(
+        default=timedelta(), description="How long the rest waits after it has gone well."
+    )
+
+
+class Guard(Section):
+    """Bounds above which a scheduled cleanup does nothing; a bound not set is not checked."""
+
+    max_items: Positive | None = Field(default=None, description="Items, at most.")
+    max_percent: (
+        Annotated[float, Field(gt=0, le=100), Doc(type="number, above 0 and at most 100")] | None
+    ) = Field(default=None, description="Percent of the account's projects, at most.")
+    max_times_median: Annotated[float, Field(gt=0), Doc(type="number, above 0")] | None = Field(
+        default=None, description="Times the median of the runs before, at most."
+    )
+
+
+def _as_filters(raw: object) -> object:
+    if not isinstance(raw, Mapping):
+        return raw
+    if not raw:
+        raise fault(
+            "must have at least one filter: an empty one is never read as everything",
+            fix='write it like { status = "inactive" }',
+        )
+    for name, value in raw.items():
+        if not isinstance(value, str | int) or not str(value).strip() or not str(name).strip():
+            raise fault(
+                "must be text, a whole number, true or false, and not blank", under=(str(name),)
+            )
+    return {name: _as_text(value) for name, value in raw.items()}
+
+
+def _as_text(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class Policy(Section):
+    """A scheduled cleanup. Its schedule and filters are read by those who use them."""
+
+    given: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: str = Field(description="The policy's name.")
+    account: Text = Field(description="The account it cleans up.")
+    schedule: Text = Field(description="When it runs, as five fields of cron.")
+    timezone: Zone = Field(default="UTC", description="The time zone of its schedule.")
+    select: Annotated[
+        dict[str, str], BeforeValidator(_as_filters), Doc(type="table of filters")
+    ] = Field(description="What it deletes: filters of the provider, and the portable ones.")
+    cascade: Texts = Field(
+        default=(), description="Kinds of children that go first, as for `--cascade`."
+    )
+    guard: Guard = Field(default=Guard(), description="Bounds above which it does nothing.")
+    confirm: Literal["ask", "auto"] = Field(
+        default="ask", description="Whether a person confirms each run, or it does so itself."
+    )

@@ -1,0 +1,149 @@
+"""Settings of a process: the `BULKDEL_*` variables of its environment, and nothing else.
+
+Read with plain pydantic: pydantic-settings makes the import a third slower, for every command,
+and its other sources (.env files, secret folders) are not ours.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from worker.config.values import OUR_PREFIX, TEST_PREFIX, Doc, did_you_mean
+from worker.domain.errors import InvalidInput
+
+DATABASE_FILE = "bulkdel.db"
+
+_DATABASES = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite",
+}
+_REDIS = ("redis", "rediss", "unix")
+
+
+class Settings(BaseModel):
+    """What the environment says. Addresses may carry passwords: they are not in the repr."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data_dir: Path = Field(
+        default=Path(".bulkdel"),
+        description="Folder of the default database and of what `bulkdel up` runs.",
+    )
+    database_url: Annotated[str, Doc(type="address", default="SQLite in `.bulkdel/`")] = Field(
+        default_factory=lambda settled: _sqlite_in(settled["data_dir"]),
+        repr=False,
+        description="The database: PostgreSQL (postgresql://…) or SQLite (sqlite:///…).",
+    )
+    redis_url: Annotated[
+        str | None, Doc(type="address", default="the embedded Valkey of `bulkdel up`")
+    ] = Field(
+        default=None,
+        repr=False,
+        description="Redis or Valkey, which keeps the limits (redis://, rediss://, unix://).",
+    )
+    broker_url: Annotated[str | None, Doc(type="address", default="the Redis URL")] = Field(
+        default=None,
+        repr=False,
+        description="Celery's broker: Redis, or RabbitMQ (amqp://…).",
+    )
+    config: Path = Field(
+        default=Path("bulkdel.toml"), description="File of the accounts, purses and policies."
+    )
+    actor: str | None = Field(
+        default=None, description="Who gives the order, as the audit records it: a claim."
+    )
+    sweep_seconds: float = Field(
+        default=10,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds between the sweeps of a worker; 0 turns them off.",
+    )
+    doorbells: bool = Field(
+        default=True,
+        description="Whether work that is due rings at once; false, for drills: sweeps alone do.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least that is logged."
+    )
+
+    @property
+    def broker(self) -> str | None:
+        """The broker to use: its own address, or the one of Redis."""
+        return self.broker_url or self.redis_url
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> Self:
+        """Settings from variables; a blank one counts as not set.
+
+        Raises InvalidInput for an unknown BULKDEL_* name (BULKDEL_TEST_* are the tests' own) and
+        for a value that cannot be read; the value is not repeated.
+        """
+        names = {variable_of(field): field for field in cls.model_fields}
+        for name in sorted(environ):
+            if name.startswith(OUR_PREFIX) and not (name in names or name.startswith(TEST_PREFIX)):
+                raise _unknown(name, names)
+        given = {
+            field: environ[name] for name, field in names.items() if environ.get(name, "").strip()
+        }
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = variable_of(str(first["loc"][0]))
+            broken = InvalidInput(f"{name}: {_lower(first['msg'])}", fix=f"correct {name}")
+        raise broken
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_driver(cls, url: str) -> str:
+        scheme, there, rest = url.partition("://")
+        if not there or scheme not in _DATABASES:
+            message = "must begin with postgresql:// or sqlite:///"
+            raise ValueError(message)
+        return f"{_DATABASES[scheme]}://{rest}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: str | None) -> str | None:
+        if url is not None and url.partition("://")[0] not in _REDIS:
+            message = "must begin with redis://, rediss:// or unix://"
+            raise ValueError(message)
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is not None and "://" not in url:
+            message = "must be an address such as redis://… or amqp://…"
+            raise ValueError(message)
+        return url
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, level: object) -> object:
+        return level.lower() if isinstance(level, str) else level
+
+
+def variable_of(field: str) -> str:
+    """The variable that sets a field."""
+    return OUR_PREFIX + field.upper()
+
+
+def _sqlite_in(folder: Path) -> str:
+    return f"sqlite:///{(folder / DATABASE_FILE).absolute().as_posix()}"
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> InvalidInput:
+    return InvalidInput(
+        f"unknown variable {name}{did_you_mean(name, known)}",
+        fix=f"the settings are: {', '.join(known)}",
+    )
+
+
+def _lower(message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]

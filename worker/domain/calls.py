@@ -1,0 +1,78 @@
+"""What is asked of a provider and what comes back, in our own words."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from worker.domain.outcomes import Verdict
+
+PROJECT = "project"
+"""The kind every provider has; its children are the other kinds of the provider's catalogue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One object at a provider; the account is given by the context."""
+
+    kind: str
+    external_id: str
+    parent_external_id: str = ""
+
+
+class Action(StrEnum):
+    """What a call does at the provider."""
+
+    LIST = "list"  # one page of projects
+    READ = "read"  # one project, or the list of one child kind of it
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request: an action on some targets.
+
+    `source` names where a READ looks: the project itself, or the list of one child kind.
+    `cursor` is the page of a LIST, empty for the first.
+    """
+
+    action: Action
+    targets: tuple[Target, ...] = ()
+    source: str = PROJECT
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """An object as a read showed it; times are the provider's own text."""
+
+    target: Target
+    name: str = ""
+    status: str = ""
+    created: str = ""
+    modified: str = ""
+    goes_with_parent: bool = False  # our own user, a system comment: not deleted by itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What a LIST or a READ showed. `kinds` are the child kinds this source tells about."""
+
+    projects: tuple[Seen, ...] = ()
+    children: tuple[Seen, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    next_cursor: str = ""  # empty: the listing ends here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a call came to: a value, always; never an exception for a failed call."""
+
+    verdict: Verdict
+    http_status: int | None = None
+    provider_code: str = ""
+    message: str = ""
+    error_class: str = ""  # the wire's own word when there was no answer: reset, timeout, …
+    request_id: str = ""
+    duration: timedelta = timedelta(0)
+    retry_after: timedelta | None = None
+    reading: Reading = field(default_factory=Reading)

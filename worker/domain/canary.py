@@ -1,0 +1,29 @@
+"""The first small batch: whether it speaks against letting the rest go."""
+
+from collections.abc import Mapping
+
+from worker.domain.outcomes import Bucket, Outcome, by_bucket
+
+
+def canary_size(projects: int, *, above: int, percent: float, least: int) -> int:
+    """How many projects go first; 0 if the job is too small for a canary."""
+    if projects <= above:
+        return 0
+    return min(max(int(projects * percent / 100), least), projects)
+
+
+def canary_verdict(counts: Mapping[Outcome, int]) -> str:
+    """Why the job should wait for a person; empty if nothing speaks against going on."""
+    sums = by_bucket(counts)
+    total = sum(counts.values())
+    bad = sums[Bucket.FAILED] + sums[Bucket.UNKNOWN]
+    if bad and 2 * bad >= total:
+        worst = max((o for o in counts if o.bucket in _BAD), key=lambda o: counts[o])
+        return f"{bad} of the first {total} items failed (most of them {worst})"
+    stuck = counts.get(Outcome.DEPENDENCY_FAILED, 0)
+    if stuck:
+        return f"{stuck} of the first {total} items ended dependency_failed"
+    return ""
+
+
+_BAD = frozenset({Bucket.FAILED, Bucket.UNKNOWN})

@@ -1,0 +1,104 @@
+"""The frozen plan: its hash, its word, its price and what was found on the way."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from worker.domain.calls import Seen
+from worker.domain.limits import Purse
+
+WORD_DIGITS = 4
+
+
+class FindingLevel(StrEnum):
+    """What a finding means for the plan."""
+
+    INFO = "info"  # worth reading
+    WARNING = "warning"  # look at this before you confirm
+    REFUSAL = "refusal"  # the plan cannot be confirmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing the planner noticed, and what to do about it."""
+
+    level: FindingLevel
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """Ids and name patterns that no job may delete. Patterns are shell patterns, case counts."""
+
+    ids: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+
+    def why(self, seen: Seen) -> str:
+        """Which rule spares the object; empty if none does."""
+        if seen.target.external_id in self.ids:
+            return f"protected id {seen.target.external_id}"
+        for pattern in self.names:
+            if seen.name and fnmatchcase(seen.name, pattern):
+                return f"protected name pattern {pattern}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What the plan will cost. Calls are those still to make; shares are of one day's quota."""
+
+    calls: int
+    by_endpoint: Mapping[str, int]
+    quota_share: float | None
+    seconds: float
+
+
+class PlanHash:
+    """SHA-256 over the plan's items in order; feed it, then read `digest`."""
+
+    def __init__(self, header: str) -> None:
+        self._hash = hashlib.sha256(header.encode())
+
+    def feed(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
+        """Add items as (position, kind, external_id, parent_external_id)."""
+        for row in rows:
+            self._hash.update(("\n" + "\x1f".join(map(str, row))).encode())
+
+    @property
+    def digest(self) -> str:
+        """64 hex digits."""
+        return self._hash.hexdigest()
+
+
+def word_of(count: int, account: str, digest: str) -> str:
+    """What a person types to confirm: `delete 1284 acme 9f3a`."""
+    return f"delete {count} {account} {digest[-WORD_DIGITS:]}"
+
+
+def price(by_endpoint: Mapping[str, int], purses: Sequence[Purse], *, latency: timedelta) -> Price:
+    """Price calls against the purses they are taken from.
+
+    The time is the longest of: what the windows let through, what the places in flight let
+    through at `latency` a call, and a day for each day's quota beyond the first.
+    """
+    calls = sum(by_endpoint.values())
+    seconds, shares = 0.0, []
+    for purse in purses:
+        seconds = max(seconds, calls * latency.total_seconds() / max(purse.in_flight, 1))
+        for window in purse.windows:
+            full = max(int(window.calls * purse.rate_share), 1)
+            seconds = max(seconds, (calls / full - 1) * window.per.total_seconds())
+        if purse.per_day:
+            ours = max(int(purse.per_day * purse.day_share), 1)
+            shares.append(calls / purse.per_day)
+            seconds = max(seconds, ((calls - 1) // ours) * 86_400.0 if calls else 0.0)
+    return Price(
+        calls=calls,
+        by_endpoint=dict(by_endpoint),
+        quota_share=round(max(shares), 4) if shares else None,
+        seconds=round(seconds, 1),
+    )

@@ -1,0 +1,1 @@
+"""The providers: what talks HTTP lives here and nowhere else."""

@@ -1,0 +1,116 @@
+"""What one provider API looks like: the records of data that a provider file fills in.
+
+A path in a body is a tuple of keys: ("project", "tasks") is `tasks` of `project`. A path of a URL
+is a template: `{id}` is the target's id, `{parent}` its project's, `{project}` the one of both
+that names a project.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from worker.domain.catalogue import Catalogue
+from worker.providers.verdicts import Row
+
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What every answer of a provider says about itself; no code is the empty one."""
+
+    code: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageNumbers:
+    """Pages are numbered from 1 and say whether another one follows."""
+
+    page: str = "page"
+    per_page: str = "per_page"
+    size: int = 200
+    more: Keys = ("page_context", "has_more_page")
+    shown: Keys = ("page_context", "page")  # the page's own number, compared if it is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursors:
+    """Each page names the next one; a page may be empty and still do so."""
+
+    cursor: str = "next_cursor"
+    per_page: str = "limit"
+    size: int = 100
+    following: Keys = ("next_cursor",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """A value that says: this child goes with its project, and is not deleted by itself."""
+
+    keys: Keys
+    value: bool | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Where an object shows what we keep of it. A project's name and creation are its print."""
+
+    id: Keys
+    name: Keys = ()
+    status: Keys = ()
+    created: Keys = ()
+    modified: Keys = ()
+    optional: frozenset[str] = frozenset()  # of these four: what a body may leave out
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inline:
+    """The children of one kind inside a body. A body without the list is unreadable."""
+
+    kind: str
+    items: Keys
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One read. `project` is where the project itself lies; None if the body does not show it."""
+
+    name: str
+    path: str
+    project: Keys | None = None
+    children: tuple[Inline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """How projects are listed."""
+
+    path: str
+    items: Keys
+    paging: PageNumbers | Cursors
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One API of one provider. A new provider is one of these, and nothing else."""
+
+    provider: str
+    name: str
+    catalogue: Catalogue
+    authorization: str  # the header, with {token} in it
+    selector: str  # query parameter that names the organisation or account; empty: none
+    listing: Listing
+    project: Fields
+    sources: tuple[Source, ...]
+    deletes: Mapping[str, str]  # path by kind
+    envelope: Callable[[Mapping[str, object]], Envelope]
+    rows: tuple[Row, ...]  # tried before the rows all providers share
+    request_ids: tuple[str, ...] = ("x-request-id",)  # response headers, the first one there
+    content_types: frozenset[str] = field(default=frozenset({"application/json"}))
+
+    def source(self, name: str) -> Source | None:
+        """The read of that name, if there is one."""
+        return next((source for source in self.sources if source.name == name), None)

@@ -1,0 +1,174 @@
+"""One account's connection to its provider: a call goes out, an answer comes back, always."""
+
+import logging
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import httpx
+
+from worker.domain.calls import Action, Answer, Call
+from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
+from worker.domain.outcomes import Verdict
+from worker.providers import verdicts
+from worker.providers.dialect import Envelope
+from worker.providers.reading import Unreadable, one_line, parse, read
+from worker.providers.requests import Connection, Request, build, check_base_url
+from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError, raw_request
+
+REQUEST_ID_LENGTH: Final = 100
+MESSAGE_LENGTH: Final = 300
+# They write whole URLs and headers into the log.
+TALKATIVE: Final = ("httpx", "httpcore", "aiohttp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ready:
+    """A call that may leave."""
+
+    request: Request
+    token: str
+
+
+class HttpProvider:
+    """The port Provider over HTTP; what differs between providers is data of the dialect.
+
+    Raises InvalidInput at once if the account's base URL is not one to send a token to.
+    `transport` takes the place of the wire in tests.
+    """
+
+    def __init__(
+        self, connection: Connection, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        check_base_url(connection.base_url)
+        for name in TALKATIVE:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._connection = connection
+        self._dialect = connection.dialect
+        wire = transport or Wire(connections=connection.in_flight, deadline=connection.deadline)
+        self._client = httpx.AsyncClient(transport=wire, trust_env=False, follow_redirects=False)
+
+    async def perform(self, call: Call) -> Answer:
+        """Make one call. Whatever goes wrong is the answer; only a cancellation gets out."""
+        start = time.perf_counter()
+        ready = self._ready(call)
+        answer = ready if isinstance(ready, Answer) else await self._exchange(call, ready)
+        return replace(answer, duration=timedelta(seconds=time.perf_counter() - start))
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    def _ready(self, call: Call) -> _Ready | Answer:
+        """Everything that can fail before a byte leaves."""
+        try:
+            request = build(self._connection, call)
+        except InvalidInput as error:
+            return _unsent(Verdict.INVALID, "input", error.what)
+        except Exception as error:  # noqa: BLE001 - a port never raises; nothing has left yet
+            return _unsent(Verdict.INVALID, "input", type(error).__name__)
+        try:
+            token = self._connection.token()
+            _check_token(token)
+        except CredentialsMissing as error:
+            said = f"{error.what}; {error.fix}" if error.fix else error.what
+            return _unsent(Verdict.UNAUTHORISED, "credentials", said)
+        except Unreachable as error:
+            return _unsent(Verdict.NOT_SENT, "credentials", error.what)
+        except Exception as error:  # noqa: BLE001 - a port never raises; a person must look
+            said = f"the token cannot be had: {type(error).__name__}"
+            return _unsent(Verdict.UNAUTHORISED, "credentials", said)
+        return _Ready(request=request, token=token)
+
+    async def _exchange(self, call: Call, ready: _Ready) -> Answer:
+        try:
+            response = await self._client.send(self._to_send(ready))
+            return self._understood(call, ready.token, response)
+        except NotSent as error:
+            return self._unanswered(call.action, verdicts.NOT_SENT, error.reason, str(error))
+        except (UnsafeTarget, httpx.InvalidURL) as error:
+            return self._unanswered(call.action, verdicts.UNSAFE, verdicts.UNSAFE, str(error))
+        # The wire alone may say that nothing left; of anything else it is not known.
+        except Exception as error:  # noqa: BLE001 - a port never raises
+            reason = error.reason if isinstance(error, WireError) else type(error).__name__
+            said = str(error) if isinstance(error, WireError) else f"lost ({reason})"
+            return self._unanswered(call.action, verdicts.LOST, reason, said)
+
+    def _to_send(self, ready: _Ready) -> httpx.Request:
+        headers = {
+            "Authorization": self._dialect.authorization.format(token=ready.token),
+            "Accept": "application/json",
+        }
+        return raw_request(
+            ready.request.method,
+            self._connection.base_url,
+            ready.request.target,
+            headers=headers,
+        )
+
+    def _unanswered(self, action: Action, code: str, reason: str, said: str) -> Answer:
+        verdict = verdicts.classify(self._dialect.rows, action, verdicts.NO_ANSWER, code)
+        return Answer(verdict=verdict, error_class=reason, message=one_line(said, MESSAGE_LENGTH))
+
+    def _understood(self, call: Call, token: str, response: httpx.Response) -> Answer:
+        status = response.status_code
+        body, envelope = self._opened(response)
+        row = verdicts.row_of(self._dialect.rows, call.action, status, envelope.code)
+        unclear = not envelope.code and row.verdict in {Verdict.AMBIGUOUS, Verdict.UNAVAILABLE}
+        answer = Answer(
+            verdict=row.verdict,
+            http_status=status,
+            provider_code=envelope.code,
+            message=one_line(envelope.message or f"HTTP {status}", MESSAGE_LENGTH, secret=token),
+            error_class="unreadable" if unclear else "",
+            request_id=one_line(self._request_id(response), REQUEST_ID_LENGTH, secret=token),
+            retry_after=_wait(response) or row.wait,
+        )
+        if row.verdict is not Verdict.SEEN:
+            return answer
+        try:
+            return replace(answer, reading=read(self._dialect, call, body))
+        except Unreadable as error:
+            return replace(
+                answer,
+                verdict=Verdict.UNAVAILABLE,
+                error_class="unreadable",
+                message=one_line(str(error), MESSAGE_LENGTH),
+            )
+
+    def _opened(self, response: httpx.Response) -> tuple[dict[str, object], Envelope]:
+        """The body and what it says of itself; both empty if it is not what it should be."""
+        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type not in self._dialect.content_types:
+            said = f"HTTP {response.status_code} with {content_type or 'no content type'}"
+            return {}, Envelope(message=said)
+        try:
+            body = parse(response.content)
+            return body, self._dialect.envelope(body)
+        except Unreadable as error:
+            return {}, Envelope(message=f"HTTP {response.status_code}: {error}")
+
+    def _request_id(self, response: httpx.Response) -> str:
+        names = self._dialect.request_ids
+        return next((response.headers[name] for name in names if name in response.headers), "")
+
+
+def _unsent(verdict: Verdict, error_class: str, said: str) -> Answer:
+    return Answer(verdict=verdict, error_class=error_class, message=one_line(said, MESSAGE_LENGTH))
+
+
+def _check_token(token: str) -> None:
+    """A header takes printable ASCII; anything else would be an error that repeats the token."""
+    if not token or not all("!" <= char <= "~" for char in token):
+        raise CredentialsMissing(
+            "the token is empty or holds what no header can carry",
+            fix="look for spaces, line ends and other odd characters in it",
+        )
+
+
+def _wait(response: httpx.Response) -> timedelta | None:
+    # By the server's own clock, if it shows it: ours may be wrong by more than the wait.
+    now = verdicts.posix_of(response.headers.get("date", ""))
+    header = response.headers.get("retry-after", "")
+    return verdicts.retry_after(header, time.time() if now is None else now)

@@ -1,0 +1,1 @@
+"""The gate: no call without a permit, across all processes together."""

@@ -1,0 +1,5 @@
+"""Run the sandbox: python -m worker.sandbox."""
+
+from worker.sandbox.main import run
+
+raise SystemExit(run())

@@ -1,0 +1,110 @@
+"""What Zoho Books writes into its bodies: envelopes, lists and details."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from worker.sandbox.state import Child, Kind, Organization, Project
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+
+
+def envelope(code: int, message: str, **payload: object) -> bytes:
+    """The one shape of every answer; a code that is not 0 is a failure."""
+    body = {"code": code, "message": message, **payload}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def stamp(at: float) -> str:
+    """A time as the provider writes it: 2025-08-06T10:05:43+0530."""
+    return datetime.fromtimestamp(at, tz=INDIA).strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def project_list(projects: Sequence[Project], page_context: Mapping[str, object]) -> bytes:
+    """One page of projects."""
+    rows = [_summary(project) for project in projects]
+    return envelope(0, "success", projects=rows, page_context=page_context)
+
+
+def project_detail(organization: Organization, project: Project) -> bytes:
+    """One project with its tasks, users and documents; comments are not in it."""
+    detail = _summary(project)
+    for field, kind, write in (
+        ("tasks", Kind.TASK, _task),
+        ("users", Kind.USER, _user),
+        ("documents", Kind.DOCUMENT, _document),
+    ):
+        children = organization.children_seen(project, kind)
+        detail[field] = [write(child) for child in children]
+    return envelope(0, "success", project=detail)
+
+
+def comment_list(organization: Organization, project: Project) -> bytes:
+    """The comments of one project."""
+    children = organization.children_seen(project, Kind.COMMENT)
+    return envelope(0, "success", comments=[_comment(child) for child in children])
+
+
+def _summary(project: Project) -> dict[str, Any]:
+    return {
+        "project_id": project.id,
+        "project_name": project.name,
+        "project_code": f"P-{project.id[-4:]}",
+        "customer": {
+            "customer_id": project.customer_id,
+            "customer_name": f"Customer {project.customer_id[-4:]}",
+        },
+        "description": f"About {project.name}.",
+        "status": project.status,
+        "status_formatted": project.status.capitalize(),
+        "billing_type": "based_on_project_hours",
+        "rate": "100.00",
+        "created_time": stamp(project.created_at),
+        "last_modified_time": stamp(project.modified_at),
+        "has_attachment": bool(project.children[Kind.DOCUMENT]),
+        "users_working": len(project.children[Kind.USER]),
+    }
+
+
+def _task(child: Child) -> dict[str, Any]:
+    return {
+        "task_id": child.id,
+        "task_name": child.name,
+        "description": "",
+        "rate": 50,
+        "status": "completed",
+        "is_billable": True,
+    }
+
+
+def _user(child: Child) -> dict[str, Any]:
+    user = {
+        "user_id": child.id,
+        "is_current_user": child.is_current_user,
+        "user_name": child.name,
+        "user_email": f"user{child.id[-4:]}@example.com",
+        "user_status": "active",
+        "role": {"role_id": "5000000000995", "role_name": "admin"},
+    }
+    return {"user": user, "rate": 0, "total_hours": "00:00", "cost_rate": 75}
+
+
+def _document(child: Child) -> dict[str, Any]:
+    return {
+        "document_id": child.id,
+        "document_name": child.name,
+        "file_name": child.name,
+        "document_size": "1024000",
+        "document_type": child.name.rpartition(".")[2],
+        "is_comment": "false",
+    }
+
+
+def _comment(child: Child) -> dict[str, Any]:
+    return {
+        "comment_id": child.id,
+        "description": child.name,
+        "commented_by": "John Doe",
+        "comment_type": "system" if child.is_system else "internal",
+    }

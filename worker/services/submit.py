@@ -1,0 +1,192 @@
+"""Taking a job in: the request checked, its ids hashed on the way, kept in one transaction."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from worker.domain.catalogue import Catalogue, check_id
+from worker.domain.errors import InvalidInput
+from worker.ports import JobOptions, NewJob, Submitted, Who
+
+REASON_LENGTH = 500
+KEY_LENGTH = 200
+BAD_IDS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteProjects:
+    """A request to delete projects, as a person or another service makes it.
+
+    `cascade` is required where the provider has child kinds: words such as `all`, `none`, or a
+    list of kinds. `reason` says why, for the audit log.
+    """
+
+    account: str
+    reason: str
+    cascade: Sequence[str] | None = None
+    cascade_mode: str = "foreground"  # or "background"
+    recheck_children: bool = True
+    on_child_refused: str = "stop"  # or "proceed"
+    key: str | None = None  # idempotency key
+    dry_run: bool = False
+    max_items: int | None = None
+    priority: int = 5
+    not_before: datetime | None = None
+    yes: bool = False
+    parent_job_id: str | None = None
+    filters: dict[str, str] = field(default_factory=dict)
+
+
+class SubmitStore(Protocol):
+    """What taking a job in asks of the store."""
+
+    def submit(
+        self,
+        new: NewJob,
+        ids: Iterable[tuple[int, str]],
+        digest: "Digest",
+        rank: int,
+    ) -> Submitted:
+        """Keep a job with its items, in one transaction."""
+        ...
+
+
+class Digest:
+    """SHA-256 of a request: its options, and its ids as they stream by."""
+
+    def __init__(self, header: str) -> None:
+        self._hash = hashlib.sha256(header.encode())
+
+    def watch(self, ids: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """The same ids, hashed as they pass."""
+        for line, external_id in ids:
+            self._hash.update(f"\n{external_id}".encode())
+            yield line, external_id
+
+    def __call__(self) -> str:
+        return self._hash.hexdigest()
+
+
+def submit(
+    request: DeleteProjects,
+    ids: Iterable[tuple[int, str]],
+    *,
+    catalogue: Catalogue,
+    who: Who,
+    store: SubmitStore,
+) -> Submitted:
+    """Keep the job; the caller rings the doorbell afterwards.
+
+    `ids` gives (line, id) and may be a stream: nothing is kept if it raises. Raises
+    InvalidInput for a request that cannot be a job, KeyReused for a key of another request.
+    """
+    new = new_job(request, catalogue=catalogue, who=who)
+    digest = Digest(_header(new))
+    checked = digest.watch(check_ids(ids, catalogue))
+    rank = catalogue.rank(catalogue.project.name)
+    return store.submit(new, checked, digest, rank)
+
+
+def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJob:
+    """The request as a job; InvalidInput names what is wrong with it and what there is."""
+    _check_text(request)
+    cascade = _cascade(request, catalogue)
+    if request.cascade_mode not in {"foreground", "background"}:
+        raise InvalidInput(
+            f"no cascade mode {request.cascade_mode!r}", fix="use foreground or background"
+        )
+    if request.on_child_refused not in {"stop", "proceed"}:
+        raise InvalidInput(f"no such choice {request.on_child_refused!r}", fix="stop or proceed")
+    background = request.cascade_mode == "background"
+    return NewJob(
+        account=request.account,
+        provider=catalogue.provider,
+        action="delete_projects",
+        options=JobOptions(
+            cascade=cascade,
+            background=background,
+            recheck=bool(cascade) and request.recheck_children and not background,
+            on_child_refused=request.on_child_refused,
+            max_items=request.max_items,
+            auto_confirm=request.yes,
+            filters=request.filters,
+        ),
+        reason=request.reason.strip(),
+        who=who,
+        key=request.key,
+        dry_run=request.dry_run,
+        priority=request.priority,
+        not_before=request.not_before,
+        parent_job_id=request.parent_job_id,
+    )
+
+
+def _check_text(request: DeleteProjects) -> None:
+    reason = request.reason.strip()
+    if not reason or len(reason) > REASON_LENGTH:
+        raise InvalidInput(
+            f"a job needs a reason of 1 to {REASON_LENGTH} characters",
+            fix='--reason "why these go"',
+        )
+    if request.key is not None and not (request.key.strip() and len(request.key) <= KEY_LENGTH):
+        raise InvalidInput(f"an idempotency key has 1 to {KEY_LENGTH} characters")
+    if not 0 <= request.priority <= 9:  # noqa: PLR2004  the published range
+        raise InvalidInput("a priority is 0 to 9", fix="9 goes first, 5 is the default")
+    if request.max_items is not None and request.max_items < 1:
+        raise InvalidInput("--max-items is at least 1")
+
+
+def _cascade(request: DeleteProjects, catalogue: Catalogue) -> tuple[str, ...]:
+    if request.cascade is not None:
+        return catalogue.choose(request.cascade)
+    if not catalogue.children:
+        return ()
+    kinds = ", ".join(f"{kind.name}s" for kind in catalogue.children)
+    raise InvalidInput(
+        "say what happens to the children of the projects",
+        fix=f"--cascade all, --cascade none, or a list of: {kinds}",
+    )
+
+
+def check_ids(ids: Iterable[tuple[int, str]], catalogue: Catalogue) -> Iterator[tuple[int, str]]:
+    """The ids that pass, streamed; InvalidInput at the end names the lines that do not.
+
+    An input without any id is an error too: it never means "all".
+    """
+    bad: list[str] = []
+    wrong = count = 0
+    for line, external_id in ids:
+        count += 1
+        try:
+            check_id(catalogue.project, external_id)
+        except InvalidInput as error:
+            wrong += 1
+            if len(bad) < BAD_IDS_SHOWN:
+                bad.append(f"line {line}: {error.what}")
+            continue
+        yield line, external_id
+    if wrong:
+        more = f" (and {wrong - len(bad)} more)" if wrong > len(bad) else ""
+        pattern = catalogue.project.id_pattern
+        raise InvalidInput(
+            f"{wrong} of {count} ids cannot be ids of a project: {'; '.join(bad)}{more}",
+            fix=f"project ids of {catalogue.provider} match {pattern}",
+        )
+    if not count:
+        raise InvalidInput(
+            "there is no id in the input", fix="give at least one id: nothing never means all"
+        )
+
+
+def _header(new: NewJob) -> str:
+    facts = {
+        "account": new.account,
+        "action": new.action,
+        "dry_run": new.dry_run,
+        "options": asdict(new.options),
+        "parent": new.parent_job_id,
+    }
+    return json.dumps(facts, sort_keys=True, default=str)

@@ -1,0 +1,127 @@
+"""How jobs end: what nobody will attempt any more, the canary, and the last move."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+
+from worker.domain.canary import canary_verdict
+from worker.domain.outcomes import Outcome, final_state
+from worker.domain.states import ItemState, JobState, Waiting
+from worker.ports import Job, Lease, WaitingOn
+from worker.store import cascade, entries
+from worker.store.accounts import fence
+from worker.store.cascade import SettledItem
+from worker.store.chain import append, lock_heads
+from worker.store.engine import Database
+from worker.store.models import ITEMS, JOBS
+from worker.store.moves import move
+from worker.store.rows import item_of
+from worker.store.takeover import at_work
+
+_OPEN = ITEMS.c.state != ItemState.SETTLED.value
+_CHUNK = 1_000
+
+
+class Endings:
+    """The moves a lease holder makes for jobs that have nothing due."""
+
+    def __init__(self, db: Database, length: timedelta) -> None:
+        self._db = db
+        self._length = length
+
+    def leave_out(self, lease: Lease, job: Job, why: str) -> int:
+        """Settle up to a thousand items as `unprocessed`; returns how many there were.
+
+        An item whose deletion was sent and whose answer was lost is not among them: it is
+        looked at first. What goes with its project follows the project.
+        """
+        at_rest = [s.value for s in (ItemState.PENDING, ItemState.BLOCKED, ItemState.DEFERRED)]
+        wanted = select(ITEMS).where(
+            ITEMS.c.job_id == job.id,
+            ITEMS.c.state.in_(at_rest),
+            ITEMS.c.step != "look",
+            ~ITEMS.c.goes_with_parent,
+        )
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            lock_heads(conn, [f"job:{job.id}"])
+            rows = conn.execute(wanted.order_by(ITEMS.c.id).limit(_CHUNK)).all()
+            settled = [SettledItem.of(item_of(row), Outcome.UNPROCESSED, why) for row in rows]
+            cascade.settle(conn, settled)
+            settled += cascade.follow(conn, settled, {job.id: job})
+            append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
+            return len(rows)
+
+    def close(self, lease: Lease, job: Job) -> Job | None:
+        """Move a job on that has nothing due: past its canary, to `verifying`, or to its end.
+
+        Returns the job as moved, or None if it stays where it is.
+        """
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            lock_heads(conn, [f"job:{job.id}"])
+            states = _open_states(conn, job)
+            if not states:
+                return self._end(conn, lease, job)
+            if job.state is JobState.PLANNING or job.stopping:
+                return None
+            if job.canary_position is not None:
+                return self._pass_canary(conn, lease, job)
+            looking = states <= {ItemState.VERIFYING.value}
+            if looking and job.state is JobState.RUNNING:
+                return move(conn, job, JobState.VERIFYING, actor=lease.owner, waiting=_looking())
+            if not looking and job.state is JobState.VERIFYING:
+                on_it = at_work(lease.now)
+                return move(conn, job, JobState.RUNNING, actor=lease.owner, waiting=on_it)
+            return None
+
+    def _end(self, conn: Connection, lease: Lease, job: Job) -> Job:
+        to = JobState(job.stopping) if job.stopping else final_state(outcomes(conn, job.id))
+        if job.dry_run and not job.stopping:
+            to = JobState.SUCCEEDED
+        return move(conn, job, to, actor=lease.owner, stopping="", canary_position=None)
+
+    def _pass_canary(self, conn: Connection, lease: Lease, job: Job) -> Job | None:
+        early = ITEMS.c.position <= job.canary_position
+        waits = select(ITEMS.c.id).where(ITEMS.c.job_id == job.id, _OPEN, early).limit(1)
+        if conn.execute(waits).first() is not None:
+            return None
+        conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(canary_position=None))
+        why = canary_verdict(outcomes(conn, job.id, early))
+        if not why:
+            return job
+        waiting = WaitingOn(
+            code=Waiting.CONFIRMATION,
+            sentence=f"{why}; look with bulkdel report {job.id}, then bulkdel resume {job.id}",
+        )
+        return move(
+            conn,
+            job,
+            JobState.PAUSED,
+            actor=lease.owner,
+            why=why,
+            waiting=waiting,
+            paused_from=JobState.RUNNING.value,
+        )
+
+
+def outcomes(conn: Connection, job_id: str, *which: ColumnElement[bool]) -> Mapping[Outcome, int]:
+    """How many items of a job ended how."""
+    rows = conn.execute(
+        select(ITEMS.c.outcome, func.count())
+        .where(ITEMS.c.job_id == job_id, ~_OPEN, *which)
+        .group_by(ITEMS.c.outcome)
+    )
+    return {Outcome(name): count for name, count in rows}
+
+
+def _open_states(conn: Connection, job: Job) -> set[str]:
+    rows = conn.execute(select(ITEMS.c.state).where(ITEMS.c.job_id == job.id, _OPEN).distinct())
+    return {state for (state,) in rows}
+
+
+def _looking() -> WaitingOn:
+    return WaitingOn(
+        code=Waiting.DEPENDENCY, sentence="lost answers are being looked up; nothing left to send"
+    )

@@ -1,0 +1,252 @@
+"""The database's connections: one transaction that writes, one snapshot that reads.
+
+SQLite writes under `BEGIN IMMEDIATE` (a deferred transaction that turns to writing fails at once
+when somebody else writes) and reads on a second engine; PostgreSQL shares one pool. Engines are
+made on first use and belong to one process, so a fork never shares a connection.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from worker.domain.errors import InvalidInput, Unreachable
+
+SCHEMA = "0002"
+"""The migration this release needs; later ones are fine, as they let it work on."""
+
+_POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
+_BUSY_MS = 10_000
+_PG_DRIVERS = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+_PG_CONNECT = {
+    "connect_timeout": 5,
+    "application_name": "bulkdel",
+    "tcp_user_timeout": 20_000,  # a server that went away without a word
+}
+_PG_GUARDS = (
+    "SELECT set_config('lock_timeout', '10s', true), "
+    "set_config('idle_in_transaction_session_timeout', '60s', true)"
+)
+# SQLite files everything under OperationalError, "no such table" and bad SQL too.
+_SQLITE_OUR_FAULT = frozenset(
+    {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    pid: int
+    writing: Engine
+    reading: Engine
+
+
+def database_url(text: str) -> URL:
+    """The URL with its driver; InvalidInput if it is none we can work with."""
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        raise InvalidInput(
+            "the database URL cannot be read",
+            fix="use sqlite:///FILE or postgresql://USER@HOST/NAME",
+        ) from None
+    if url.drivername in _PG_DRIVERS:
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+        raise InvalidInput(
+            f"{url.drivername} databases are not supported",
+            fix="use sqlite:///FILE or postgresql://USER@HOST/NAME",
+        )
+    if not url.database or url.database == ":memory:":
+        raise InvalidInput(
+            "a database in memory cannot be shared by workers", fix="name a file: sqlite:///FILE"
+        )
+    return url
+
+
+def writing_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
+    """An engine for transactions that write. Migrations alone go without foreign keys."""
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url, pool_pre_ping=True, connect_args=dict(_PG_CONNECT), **_POOL)
+    _make_folder(url)
+    engine = create_engine(url, **_POOL)
+    keys = "ON" if foreign_keys else "OFF"
+    _set_up_sqlite(
+        engine,
+        begin="BEGIN IMMEDIATE",
+        pragmas=("journal_mode=WAL", "synchronous=FULL", f"foreign_keys={keys}"),
+    )
+    return engine
+
+
+def _reading_engine(url: URL, writing: Engine) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return writing.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+    engine = create_engine(url, **_POOL)
+    _set_up_sqlite(engine, begin="BEGIN", pragmas=("query_only=ON",))
+    return engine
+
+
+def _make_folder(url: URL) -> None:
+    folder = Path(url.database or "").expanduser().parent
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(
+            f"the database's folder cannot be made: {error}",
+            fix="check BULKDEL_DATABASE_URL and the rights on the folder",
+        ) from None
+
+
+def _set_up_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+    def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions of its own: ours begin as written here.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout={_BUSY_MS}", *pragmas, "recursive_triggers=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+
+
+class Database:
+    """A database by its URL. Opening it costs nothing; the first transaction connects."""
+
+    def __init__(self, url: str) -> None:
+        self._url = database_url(url)
+        self._engines: _Engines | None = None
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._url.get_backend_name()
+
+    @property
+    def url(self) -> str:
+        """The URL with its driver and its password, for migrations; never to be shown."""
+        return self._url.render_as_string(hide_password=False)
+
+    def __repr__(self) -> str:
+        return f"Database({self._url.render_as_string(hide_password=True)!r})"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back on any error.
+
+        Raises Unreachable if the database cannot be reached, or is lost or locked meanwhile; a
+        commit whose answer was lost may have happened.
+        """
+        with self._translated(), self._here().writing.begin() as connection:
+            if self.dialect == "postgresql":
+                connection.exec_driver_sql(_PG_GUARDS)
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One snapshot, read-only. Raises Unreachable as `write` does."""
+        with self._translated(), self._here().reading.begin() as connection:
+            yield connection
+
+    def check_schema(self) -> None:
+        """Raise Unreachable unless the database has the tables this release needs."""
+        with self.read() as connection:
+            revision = schema_revision(connection)
+        if revision is None:
+            raise Unreachable("the database has no tables", fix="run: bulkdel db upgrade")
+        if revision < SCHEMA:
+            raise Unreachable(
+                f"the database is behind: it is at {revision}, needed is {SCHEMA}",
+                fix="run: bulkdel db upgrade",
+            )
+
+    def dispose(self) -> None:
+        """Close this process' connections; the next transaction opens new ones."""
+        engines, self._engines = self._engines, None
+        if engines is not None and engines.pid == os.getpid():
+            engines.reading.dispose()
+            engines.writing.dispose()
+
+    def _here(self) -> _Engines:
+        # Two threads may both make engines at first; one pair is left, and the other, which
+        # has not connected, costs nothing. So no lock, which a fork could leave taken.
+        engines = self._engines
+        if engines is None or engines.pid != os.getpid():
+            if engines is not None:  # the parent's: forget its connections, do not close them
+                engines.reading.dispose(close=False)
+                engines.writing.dispose(close=False)
+            writing = writing_engine(self._url)
+            engines = _Engines(os.getpid(), writing, _reading_engine(self._url, writing))
+            self._engines = engines
+        return engines
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeout:
+            raise Unreachable(
+                "no database connection came free", fix="fewer threads a worker process"
+            ) from None
+        except DBAPIError as error:
+            if _is_our_fault(error):
+                raise
+            raise Unreachable(
+                f"the database cannot be used: {_first_line(error)}", fix=self._fix()
+            ) from error
+
+    def _fix(self) -> str:
+        shown = self._url.render_as_string(hide_password=True)
+        if self.dialect == "sqlite":
+            return f"check {shown}: disk, rights, and who else writes to it"
+        return f"check that PostgreSQL runs and {shown} is right (BULKDEL_DATABASE_URL)"
+
+
+def _is_our_fault(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return (code & 0xFF) in _SQLITE_OUR_FAULT
+    gone = error.connection_invalidated or isinstance(error, OperationalError)
+    return not (gone or isinstance(error, InterfaceError))
+
+
+def _first_line(error: DBAPIError) -> str:
+    return (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
+
+
+def schema_revision(connection: Connection) -> str | None:
+    """The migration the database stands at; None if it has no tables of ours."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return None if found is None else str(found)
+
+
+def now(connection: Connection) -> datetime:
+    """The time by the database's clock."""
+    if connection.dialect.name == "postgresql":
+        at: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+        return at.astimezone(UTC)
+    text = connection.exec_driver_sql("SELECT strftime('%Y-%m-%dT%H:%M:%f', 'now')").scalar_one()
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)

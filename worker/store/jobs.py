@@ -1,0 +1,277 @@
+"""Jobs as people see them: submitted, read, counted, and changed by a decision."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, case, func, insert, select, text, update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import IntegrityError
+
+from worker.domain.audit import Event
+from worker.domain.calls import PROJECT
+from worker.domain.decide import Step
+from worker.domain.errors import KeyReused, NotFound
+from worker.domain.outcomes import Outcome
+from worker.domain.states import FINAL, ItemState, JobState, Waiting
+from worker.ports import Counts, Item, Job, Move, NewJob, Note, Submitted, WaitingOn
+from worker.store.accounts import ensure_account
+from worker.store.chain import append, lock_heads
+from worker.store.engine import Database
+from worker.store.engine import now as db_now
+from worker.store.models import ITEMS, JOBS
+from worker.store.moves import job_entry, move, read_job, ring_bell
+from worker.store.rows import OPTIONS, PLAN, item_of, job_of, waiting_columns
+
+_CHUNK = 5_000
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PG_ITEMS = text(
+    "INSERT INTO items (job_id, account, position, rank, kind, external_id, step) "
+    "SELECT :job_id, :account, row.position, :rank, 'project', row.external_id, :step "
+    "FROM unnest(CAST(:positions AS integer[]), CAST(:ids AS text[])) "
+    "AS row (position, external_id) "
+    "ON CONFLICT DO NOTHING"
+)
+_SQLITE_ITEMS = sqlite.insert(ITEMS).on_conflict_do_nothing()
+
+
+class Jobs:
+    """The jobs table and its items, for everyone but the lease holder."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def submit(
+        self, new: NewJob, ids: Iterable[tuple[int, str]], digest: Callable[[], str], rank: int
+    ) -> Submitted:
+        """Keep a job with its items, in one transaction; nothing is kept if `ids` raises.
+
+        `digest` is asked once the ids are read to their end. The same key with the same digest
+        gives the job there is; with another one KeyReused is raised.
+        """
+        try:
+            with self._db.write() as conn:
+                return self._submit(conn, new, ids, digest, rank)
+        except IntegrityError as error:
+            raise KeyReused(
+                f"the idempotency key {new.key} was used by another submission a moment ago",
+                fix="submit again: the same request gives the same job",
+            ) from error
+
+    def _submit(
+        self,
+        conn: Connection,
+        new: NewJob,
+        ids: Iterable[tuple[int, str]],
+        digest: Callable[[], str],
+        rank: int,
+    ) -> Submitted:
+        there = _by_key(conn, new.key)
+        if there is not None:
+            for _ in ids:
+                pass
+            if there.digest != digest():
+                raise KeyReused(
+                    f"the idempotency key {new.key} belongs to job {there.id}, another request",
+                    fix="use another --idempotency-key, or the same ids and options",
+                )
+            return Submitted(job=job_of(there), is_new=False)
+        job_id = f"j-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
+        ensure_account(conn, new.account)
+        at = db_now(conn)
+        conn.execute(insert(JOBS).values(**_job_values(new, job_id, at)))
+        given, kept = _insert_items(conn, new, job_id, ids, rank)
+        plan = PLAN.dump_json(PLAN.validate_python({"duplicates": given - kept})).decode()
+        conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(digest=digest(), plan=plan))
+        ring_bell(conn, new.account, at)
+        job = read_job(conn, job_id)
+        detail = {
+            "items": kept,
+            "duplicates": given - kept,
+            "why": new.reason,
+            "key": new.key or "",
+        }
+        detail |= {"os_user": new.who.os_user, "host": new.who.host, "db_role": _role(conn)}
+        append(conn, [job_entry(job, Event.JOB_SUBMITTED, actor=new.who.name, detail=detail)])
+        return Submitted(job=job, is_new=True)
+
+    def get(self, job_id: str) -> Job:
+        """The job; NotFound if there is none."""
+        with self._db.read() as conn:
+            return _one(conn, JOBS.c.id == job_id, f"no job {job_id!r}")
+
+    def by_key(self, key: str) -> Job:
+        """The job of an idempotency key; NotFound if there is none."""
+        with self._db.read() as conn:
+            return _one(conn, JOBS.c.key == key, f"no job with the key {key!r}")
+
+    def recent(self, *, account: str | None = None, limit: int = 50) -> Sequence[Job]:
+        """Jobs, the newest first."""
+        wanted = select(JOBS).order_by(JOBS.c.created_at.desc()).limit(limit)
+        if account:
+            wanted = wanted.where(JOBS.c.account == account)
+        with self._db.read() as conn:
+            return [job_of(row) for row in conn.execute(wanted)]
+
+    def live(self) -> Sequence[Job]:
+        """Every job that is not final, the oldest first."""
+        final = [state.value for state in FINAL]
+        wanted = select(JOBS).where(JOBS.c.state.not_in(final)).order_by(JOBS.c.created_at)
+        with self._db.read() as conn:
+            return [job_of(row) for row in conn.execute(wanted)]
+
+    def counts(self, job_id: str) -> Counts:
+        """How the job's items stand."""
+        with self._db.read() as conn:
+            rows = conn.execute(
+                select(ITEMS.c.outcome, func.count())
+                .where(ITEMS.c.job_id == job_id)
+                .group_by(ITEMS.c.outcome)
+            )
+            found = {row[0]: row[1] for row in rows}
+        total, still_open = sum(found.values()), found.pop(None, 0)
+        return Counts(
+            total=total,
+            open=still_open,
+            by_outcome={Outcome(name): count for name, count in sorted(found.items())},
+        )
+
+    def item(self, item_id: int) -> Item:
+        """One item; NotFound if there is none."""
+        with self._db.read() as conn:
+            row = conn.execute(select(ITEMS).where(ITEMS.c.id == item_id)).one_or_none()
+        if row is None:
+            raise NotFound(
+                f"no item {item_id}", fix="item ids are shown by: bulkdel audit --job JOB"
+            )
+        return item_of(row)
+
+    def items(self, job_id: str, *, outcomes: Sequence[Outcome] | None = None) -> Iterator[Item]:
+        """A job's items in the order in which they go, streamed; all, or those that ended so."""
+        wanted = select(ITEMS).where(ITEMS.c.job_id == job_id)
+        if outcomes is not None:
+            wanted = wanted.where(ITEMS.c.outcome.in_([outcome.value for outcome in outcomes]))
+        order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
+        with self._db.read() as conn:
+            streamed = conn.execution_options(yield_per=1_000)
+            for row in streamed.execute(wanted.order_by(*order)):
+                yield item_of(row)
+
+    def projects_of(self, job_id: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
+        """The ids of the projects with an item that ended so, itself or below, in order."""
+        own = case((ITEMS.c.kind == PROJECT, ITEMS.c.external_id), else_=ITEMS.c.parent_external_id)
+        wanted = (
+            select(own.label("project"), func.min(ITEMS.c.position).label("position"))
+            .where(ITEMS.c.job_id == job_id, ITEMS.c.outcome.in_([o.value for o in outcomes]))
+            .group_by(own)
+            .order_by("position")
+        )
+        with self._db.read() as conn:
+            for row in conn.execution_options(yield_per=1_000).execute(wanted):
+                yield row.project
+
+    def change(self, job_id: str, decide: Callable[[Job, datetime], Move | Note | None]) -> Job:
+        """Move a job as `decide` says, given the job and the database's time, and ring.
+
+        `decide` raises what it refuses, and returns None if nothing is to be done. It runs
+        under the locks, so what it sees is what is changed.
+        """
+        account = self.get(job_id).account
+        with self._db.write() as conn:
+            at = db_now(conn)
+            ring_bell(conn, account, at)
+            lock_heads(conn, [f"job:{job_id}"])
+            job = read_job(conn, job_id)
+            what = decide(job, at)
+            match what:
+                case None:
+                    return job
+                case Move():
+                    return move(
+                        conn,
+                        job,
+                        what.to,
+                        actor=what.actor,
+                        why=what.why,
+                        waiting=what.waiting,
+                        **what.columns,
+                    )
+                case Note():
+                    detail = {"why": what.why, **what.columns}
+                    entry = job_entry(job, Event.JOB_CHANGED, actor=what.actor, detail=detail)
+                    append(conn, [entry])
+                    conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(**what.columns))
+                    return read_job(conn, job_id)
+
+
+def _by_key(conn: Connection, key: str | None) -> Any:  # noqa: ANN401  a row of jobs
+    if key is None:
+        return None
+    return conn.execute(select(JOBS).where(JOBS.c.key == key)).one_or_none()
+
+
+def _one(conn: Connection, which: Any, missing: str) -> Job:  # noqa: ANN401  an SQL condition
+    row = conn.execute(select(JOBS).where(which)).one_or_none()
+    if row is None:
+        raise NotFound(missing, fix="bulkdel jobs  lists them")
+    return job_of(row)
+
+
+def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
+    waiting = WaitingOn(code=Waiting.WORKER, sentence="no worker has taken it yet", since=at)
+    return {
+        "id": job_id,
+        "key": new.key,
+        "account": new.account,
+        "provider": new.provider,
+        "action": new.action,
+        "options": OPTIONS.dump_json(new.options).decode(),
+        "dry_run": new.dry_run,
+        "state": JobState.PLANNING.value,
+        "reason": new.reason,
+        "actor": new.who.name,
+        "os_user": new.who.os_user,
+        "host": new.who.host,
+        "priority": new.priority,
+        "parent_job_id": new.parent_job_id,
+        "start_at": new.not_before,
+        "created_at": at,
+        **waiting_columns(waiting),
+    }
+
+
+def _insert_items(
+    conn: Connection, new: NewJob, job_id: str, ids: Iterable[tuple[int, str]], rank: int
+) -> tuple[int, int]:
+    """Insert the projects in chunks; returns how many were given and how many kept."""
+    same = {
+        "job_id": job_id,
+        "account": new.account,
+        "rank": rank,
+        "step": (Step.READ if new.options.cascade else Step.READY).value,
+    }
+    given = kept = 0
+    stream = iter(ids)
+    while chunk := list(islice(stream, _CHUNK)):
+        positions = range(given + 1, given + len(chunk) + 1)
+        plain = [external_id for _, external_id in chunk]
+        if conn.dialect.name == "postgresql":
+            values = {**same, "positions": list(positions), "ids": plain}
+            kept += conn.execute(_PG_ITEMS, values).rowcount
+        else:
+            rows = [
+                {**same, "kind": PROJECT, "state": ItemState.PENDING.value}
+                | {"position": position, "external_id": external_id}
+                for position, external_id in zip(positions, plain, strict=True)
+            ]
+            kept += conn.execute(_SQLITE_ITEMS, rows).rowcount
+        given += len(chunk)
+    return given, kept
+
+
+def _role(conn: Connection) -> str:
+    if conn.dialect.name == "postgresql":
+        return str(conn.execute(text("SELECT current_user")).scalar_one())
+    return ""

@@ -1,0 +1,274 @@
+"""The tables. States and words are stored by value; instants are aware UTC.
+
+`accounts` holds the lease that lets one slice work an account at a time; `items` is the queue of
+record; `audit_entries` only ever grows, one chain per job and one per account.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Utc(TypeDecorator[datetime]):
+    """An instant: aware UTC in Python; SQLite, which knows no zones, keeps it naive."""
+
+    # SQLAlchemy documents these two as plain class attributes.
+    impl = DateTime(timezone=True)  # type: ignore[mutable-override]
+    cache_ok = True  # type: ignore[mutable-override]
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the interface's own parameter
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """The metadata, with names for every constraint so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Utc, str: Text}  # noqa: RUF012  SQLAlchemy reads it off the class
+
+
+class AccountRow(Base):
+    """One row per account: its lease, and when it wants to be worked next."""
+
+    __tablename__ = "accounts"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    lease_owner: Mapped[str] = mapped_column(server_default="")
+    lease_token: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    lease_until: Mapped[datetime | None]
+    next_wake_at: Mapped[datetime | None]
+    bell: Mapped[int] = mapped_column(BigInteger, server_default="0")  # grows with every ring
+    parked_code: Mapped[str] = mapped_column(server_default="")
+    parked_text: Mapped[str] = mapped_column(server_default="")
+    parked_at: Mapped[datetime | None]
+    parked_secret: Mapped[str] = mapped_column(server_default="")  # digest of the refused secret
+
+
+class JobRow(Base):
+    """One submitted bulk request."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    digest: Mapped[str] = mapped_column(server_default="")
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
+    provider: Mapped[str]
+    action: Mapped[str]
+    options: Mapped[str]  # JSON of ports.JobOptions
+    dry_run: Mapped[bool] = mapped_column(server_default=false())
+    state: Mapped[str] = mapped_column(String(32), index=True)
+    waiting_code: Mapped[str] = mapped_column(server_default="")
+    waiting_text: Mapped[str] = mapped_column(server_default="")
+    waiting_since: Mapped[datetime | None]
+    waiting_wake: Mapped[datetime | None]
+    reason: Mapped[str]
+    actor: Mapped[str]
+    os_user: Mapped[str] = mapped_column(server_default="")
+    host: Mapped[str] = mapped_column(server_default="")
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default="5")
+    parent_job_id: Mapped[str | None] = mapped_column(String(32))
+    created_at: Mapped[datetime]
+    planned_at: Mapped[datetime | None]
+    start_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    stopping: Mapped[str] = mapped_column(server_default="")
+    paused_from: Mapped[str] = mapped_column(server_default="")
+    plan: Mapped[str] = mapped_column(server_default="{}")  # JSON of ports.PlanFacts
+    canary_position: Mapped[int | None]
+    list_cursor: Mapped[str] = mapped_column(server_default="")
+    list_pages: Mapped[int] = mapped_column(server_default="0")
+    list_token: Mapped[int] = mapped_column(BigInteger, server_default="0")  # intent of a page
+    listed: Mapped[bool] = mapped_column(server_default=false())
+
+
+class ItemRow(Base):
+    """One thing a job will delete."""
+
+    __tablename__ = "items"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    account: Mapped[str] = mapped_column(String(63))
+    position: Mapped[int]  # of its project in the input
+    rank: Mapped[int] = mapped_column(SmallInteger, server_default="0")  # order of its kind
+    kind: Mapped[str] = mapped_column(String(32))
+    external_id: Mapped[str] = mapped_column(String(200))
+    parent_external_id: Mapped[str] = mapped_column(String(200), server_default="")
+    parent_item_id: Mapped[int | None] = mapped_column(BigId)
+    goes_with_parent: Mapped[bool] = mapped_column(server_default=false())
+    name: Mapped[str] = mapped_column(server_default="")
+    status: Mapped[str] = mapped_column(server_default="")
+    created: Mapped[str] = mapped_column(server_default="")  # the provider's own text
+    modified: Mapped[str] = mapped_column(server_default="")
+    state: Mapped[str] = mapped_column(String(16), server_default="pending")
+    step: Mapped[str] = mapped_column(String(16), server_default="ready")
+    source: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    attempts: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    lost: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    looks: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    takeovers: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    token: Mapped[int] = mapped_column(BigInteger, server_default="0")  # lease that sent it
+    due_at: Mapped[datetime | None]
+    outcome: Mapped[str | None] = mapped_column(String(24))
+    reason: Mapped[str] = mapped_column(server_default="")
+    http_status: Mapped[int | None] = mapped_column(SmallInteger)
+    provider_code: Mapped[str] = mapped_column(server_default="")
+
+    __table_args__ = (
+        UniqueConstraint("job_id", "kind", "external_id", "parent_external_id"),
+        Index(
+            "ix_items_ready",
+            "job_id",
+            "position",
+            "rank",
+            "id",
+            postgresql_where=text("state = 'pending'"),
+            sqlite_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_items_due",
+            "job_id",
+            "due_at",
+            postgresql_where=text("state in ('deferred', 'verifying')"),
+            sqlite_where=text("state in ('deferred', 'verifying')"),
+        ),
+        Index(
+            "ix_items_sent",
+            "account",
+            postgresql_where=text("state = 'sent'"),
+            sqlite_where=text("state = 'sent'"),
+        ),
+        Index(
+            "ix_items_open",
+            "job_id",
+            "state",
+            postgresql_where=text("state <> 'settled'"),
+            sqlite_where=text("state <> 'settled'"),
+        ),
+        Index(
+            "ix_items_open_target",
+            "account",
+            "kind",
+            "external_id",
+            postgresql_where=text("state <> 'settled'"),
+            sqlite_where=text("state <> 'settled'"),
+        ),
+        Index(
+            "ix_items_parent",
+            "parent_item_id",
+            postgresql_where=text("parent_item_id is not null"),
+            sqlite_where=text("parent_item_id is not null"),
+        ),
+    )
+
+
+class AuditRow(Base):
+    """One call or one decision; never changed. The fields as exported, and an id to page by."""
+
+    __tablename__ = "audit_entries"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    chain: Mapped[str] = mapped_column(String(80))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    item_id: Mapped[int | None] = mapped_column(BigInteger)
+    account: Mapped[str] = mapped_column(String(63))
+    provider: Mapped[str] = mapped_column(server_default="")
+    kind: Mapped[str] = mapped_column(server_default="")
+    external_id: Mapped[str] = mapped_column(server_default="", index=True)
+    parent_external_id: Mapped[str] = mapped_column(server_default="")
+    event: Mapped[str] = mapped_column(String(40))
+    attempt: Mapped[int | None] = mapped_column(SmallInteger)
+    verdict: Mapped[str] = mapped_column(server_default="")
+    outcome: Mapped[str | None] = mapped_column(String(24))
+    error_class: Mapped[str] = mapped_column(server_default="")
+    http_status: Mapped[int | None] = mapped_column(SmallInteger)
+    provider_code: Mapped[str] = mapped_column(server_default="")
+    message: Mapped[str] = mapped_column(server_default="")
+    request_id: Mapped[str] = mapped_column(server_default="")
+    duration_ms: Mapped[int | None]
+    actor: Mapped[str]
+    at: Mapped[datetime]
+    detail: Mapped[str] = mapped_column(server_default="{}")  # canonical JSON text
+    prev_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (
+        UniqueConstraint("chain", "seq"),
+        Index("ix_audit_entries_account_at", "account", "at"),
+    )
+
+
+class ChainHeadRow(Base):
+    """The last entry of each chain; locked, in order of its name, before a chain grows."""
+
+    __tablename__ = "chain_heads"
+
+    chain: Mapped[str] = mapped_column(String(80), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
+
+
+class WorkerRow(Base):
+    """A process that is or was there: seen lately means alive."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(120), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))  # worker or beat
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    version: Mapped[str] = mapped_column(server_default="")
+
+
+class LeaseRow(Base):
+    """A named right that one process holds for a while, such as the sweep."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    owner: Mapped[str] = mapped_column(server_default="")
+    until: Mapped[datetime | None]
+
+
+ACCOUNTS: Table = Base.metadata.tables["accounts"]
+JOBS: Table = Base.metadata.tables["jobs"]
+ITEMS: Table = Base.metadata.tables["items"]
+AUDIT: Table = Base.metadata.tables["audit_entries"]

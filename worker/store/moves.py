@@ -1,0 +1,72 @@
+"""One job from one state to the next: compare-and-set and audit entry in one transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from worker.domain.audit import Entry, Event, job_chain
+from worker.domain.errors import Refused
+from worker.domain.states import FINAL, JobState, check_move
+from worker.ports import Job, WaitingOn
+from worker.store.chain import append
+from worker.store.models import ACCOUNTS, JOBS
+from worker.store.rows import job_of, waiting_columns
+
+
+def move(
+    conn: Connection,
+    job: Job,
+    to: JobState,
+    *,
+    actor: str,
+    why: str = "",
+    waiting: WaitingOn | None = None,
+    **columns: Any,  # noqa: ANN401  columns of the jobs table
+) -> Job:
+    """Move a job; raises Refused if it is not where the caller saw it any more."""
+    check_move(job.state, to)
+    detail = {"from": job.state.value, "to": to.value, "why": why}
+    entry = job_entry(job, Event.JOB_MOVED, actor=actor, detail=detail)
+    at = append(conn, [entry])
+    values = {"state": to.value, **waiting_columns(waiting), **columns}
+    if values["waiting_code"]:
+        values["waiting_since"] = at
+    if to in FINAL:
+        values["finished_at"] = at
+    if to is JobState.RUNNING and job.started_at is None:
+        values["started_at"] = at
+    moved = conn.execute(
+        update(JOBS).where(JOBS.c.id == job.id, JOBS.c.state == job.state.value).values(values)
+    )
+    if moved.rowcount != 1:
+        raise Refused(f"job {job.id} has moved on meanwhile", fix=f"bulkdel show {job.id}")
+    return read_job(conn, job.id)
+
+
+def job_entry(job: Job, event: Event, *, actor: str, detail: dict[str, Any]) -> Entry:
+    """An entry on the job's chain about the job itself."""
+    return Entry(
+        chain=job_chain(job.id),
+        job_id=job.id,
+        account=job.account,
+        provider=job.provider,
+        event=event,
+        actor=actor,
+        message=str(detail.get("why", "")),
+        detail=detail,
+    )
+
+
+def read_job(conn: Connection, job_id: str) -> Job:
+    """The job as this transaction sees it."""
+    return job_of(conn.execute(select(JOBS).where(JOBS.c.id == job_id)).one())
+
+
+def ring_bell(conn: Connection, account: str, now: datetime) -> None:
+    """Note that there is work for an account; call it before any chain head is locked."""
+    conn.execute(
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.name == account)
+        .values(bell=ACCOUNTS.c.bell + 1, next_wake_at=now)
+    )

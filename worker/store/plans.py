@@ -1,0 +1,228 @@
+"""Freezing a plan: what it leaves out, in which order the rest goes, and what it is called."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
+
+from worker.domain.audit import Event
+from worker.domain.calls import PROJECT
+from worker.domain.decide import Step
+from worker.domain.outcomes import Outcome
+from worker.domain.plan import PlanHash
+from worker.domain.states import HOLDING, ItemState, JobState
+from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
+from worker.store import cascade, entries
+from worker.store.accounts import fence
+from worker.store.cascade import SettledItem
+from worker.store.chain import append, lock_heads
+from worker.store.engine import Database
+from worker.store.models import AUDIT, ITEMS, JOBS
+from worker.store.moves import job_entry, move, read_job
+from worker.store.rows import PLAN, item_of
+
+_OPEN = ITEMS.c.state != ItemState.SETTLED.value
+_CHUNK = 1_000
+
+
+class Plans:
+    """What planning asks of the database besides the group commit."""
+
+    def __init__(self, db: Database, length: timedelta) -> None:
+        self._db = db
+        self._length = length
+
+    def is_read(self, job_id: str) -> bool:
+        """Whether no item waits to be read any more."""
+        unread = select(ITEMS.c.id).where(
+            ITEMS.c.job_id == job_id, _OPEN, ITEMS.c.step == Step.READ.value
+        )
+        with self._db.read() as conn:
+            return conn.execute(unread.limit(1)).first() is None
+
+    def unseen(self, job_id: str) -> int:
+        """How many open projects no listing and no read has shown so far."""
+        with self._db.read() as conn:
+            return conn.execute(
+                select(func.count()).select_from(ITEMS).where(_unseen(job_id))
+            ).scalar_one()
+
+    def read_unseen(self, lease: Lease, job_id: str) -> None:
+        """Have every project that no listing showed read by itself."""
+        with self._db.write() as conn:
+            fence(conn, lease, self._length)
+            conn.execute(update(ITEMS).where(_unseen(job_id)).values(step=Step.READ.value))
+
+    def skip_duplicates(self, lease: Lease, job: Job) -> int:
+        """Settle up to a thousand items that another live job holds; returns how many."""
+        other, holder = ITEMS.alias("other"), JOBS.alias("holder")
+        held = (
+            select(ITEMS, holder.c.id.label("holder_id"))
+            .join(
+                other,
+                and_(
+                    other.c.account == ITEMS.c.account,
+                    other.c.kind == ITEMS.c.kind,
+                    other.c.external_id == ITEMS.c.external_id,
+                    other.c.parent_external_id == ITEMS.c.parent_external_id,
+                    other.c.job_id != ITEMS.c.job_id,
+                    other.c.state != ItemState.SETTLED.value,
+                ),
+            )
+            .join(holder, holder.c.id == other.c.job_id)
+            .where(ITEMS.c.job_id == job.id, _OPEN)
+            .where(holder.c.state.in_([s.value for s in HOLDING]), ~holder.c.dry_run)
+            .limit(_CHUNK)
+        )
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            if not _has_rivals(conn, job):
+                return 0
+            lock_heads(conn, [f"job:{job.id}"])
+            found = {row.id: row for row in conn.execute(held)}
+            settled = [
+                SettledItem.of(
+                    item_of(row),
+                    Outcome.SKIPPED_DUPLICATE,
+                    f"job {row.holder_id} holds it (bulkdel cancel {row.holder_id} frees it)",
+                )
+                for row in found.values()
+            ]
+            cascade.settle(conn, settled)
+            settled += cascade.follow(conn, settled, {job.id: job})
+            append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
+            return len(settled)
+
+    def arrange(self, lease: Lease, job: Job) -> None:
+        """Put the items in order: the first kind of each project may go, the rest is blocked."""
+        own = and_(
+            ITEMS.c.job_id == job.id, _OPEN, ITEMS.c.kind != PROJECT, ~ITEMS.c.goes_with_parent
+        )
+        child = ITEMS.alias("child")
+        first = (
+            select(func.min(child.c.rank))
+            .where(child.c.parent_item_id == ITEMS.c.parent_item_id)
+            .where(child.c.state != ItemState.SETTLED.value, ~child.c.goes_with_parent)
+            .scalar_subquery()
+        )
+        waits = exists().where(
+            child.c.parent_item_id == ITEMS.c.id,
+            child.c.state != ItemState.SETTLED.value,
+            ~child.c.goes_with_parent,
+        )
+        blocked, projects = {"state": ItemState.BLOCKED.value}, _projects(job.id)
+        goes = and_(ITEMS.c.job_id == job.id, _OPEN, ITEMS.c.goes_with_parent)
+        step = Step.RECHECK if job.options.recheck else Step.DELETE
+        with self._db.write() as conn:
+            fence(conn, lease, self._length)
+            conn.execute(update(ITEMS).where(goes).values(blocked))
+            conn.execute(update(ITEMS).where(own, ITEMS.c.rank > first).values(blocked))
+            conn.execute(update(ITEMS).where(projects).values(step=step.value))
+            conn.execute(update(ITEMS).where(projects, waits).values(blocked))
+
+    def measure(self, job: Job) -> PlannedItems:
+        """Count and hash the plan's open items, streamed in the order in which they go."""
+        rows = (
+            select(ITEMS.c.position, ITEMS.c.kind, ITEMS.c.external_id, ITEMS.c.parent_external_id)
+            .where(ITEMS.c.job_id == job.id, _OPEN)
+            .order_by(ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
+        )
+        options = (
+            job.account,
+            job.action,
+            ",".join(job.options.cascade),
+            str(job.options.background),
+        )
+        digest = PlanHash("\x1f".join(options))
+        with self._db.read() as conn:
+            for part in conn.execution_options(yield_per=5_000).execute(rows).partitions():
+                digest.feed((r[0], r[1], r[2], r[3]) for r in part)
+            calls = select(func.count()).where(AUDIT.c.job_id == job.id)
+            spent = calls.where(AUDIT.c.event.in_([Event.CALL.value, Event.ATTEMPT_LOST.value]))
+            by_kind = _by(conn, ITEMS.c.kind, job.id, _OPEN)
+            skipped = _by(conn, ITEMS.c.outcome, job.id, ~_OPEN)
+            return PlannedItems(
+                digest=digest.digest,
+                by_kind=by_kind,
+                own=_by(conn, ITEMS.c.kind, job.id, and_(_OPEN, ~ITEMS.c.goes_with_parent)),
+                unlisted=conn.execute(select(func.count()).where(_unseen(job.id))).scalar_one(),
+                skipped={Outcome(name): count for name, count in skipped.items()},
+                spent=conn.execute(spent).scalar_one(),
+            )
+
+    def canary_end(self, job_id: str, projects: int) -> int | None:
+        """The input position of the last of the first `projects` open projects."""
+        firsts = (
+            select(ITEMS.c.position)
+            .where(_projects(job_id))
+            .order_by(ITEMS.c.position)
+            .limit(projects)
+        ).subquery()
+        with self._db.read() as conn:
+            return conn.execute(select(func.max(firsts.c.position))).scalar()
+
+    def freeze(
+        self,
+        lease: Lease,
+        job: Job,
+        plan: PlanFacts,
+        *,
+        waiting: WaitingOn,
+        canary_position: int | None,
+    ) -> Job:
+        """Write the plan down and let it wait for its word."""
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            detail = {
+                "hash": plan.hash,
+                "word": plan.word,
+                "items": plan.items,
+                "by_kind": dict(plan.by_kind),
+                "calls": plan.calls,
+            }
+            append(conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=detail)])
+            return move(
+                conn,
+                job,
+                JobState.AWAITING_CONFIRMATION,
+                actor=lease.owner,
+                waiting=waiting,
+                plan=PLAN.dump_json(plan).decode(),
+                planned_at=lease.now,
+                canary_position=canary_position,
+            )
+
+    def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:
+        """Write down what the plan says so far, without moving the job."""
+        with self._db.write() as conn:
+            fence(conn, lease, self._length)
+            text = PLAN.dump_json(plan).decode()
+            conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(plan=text))
+            return replace(read_job(conn, job.id), plan=plan)
+
+
+def _projects(job_id: str) -> ColumnElement[bool]:
+    return and_(ITEMS.c.job_id == job_id, _OPEN, ITEMS.c.kind == PROJECT)
+
+
+def _unseen(job_id: str) -> ColumnElement[bool]:
+    return and_(_projects(job_id), ITEMS.c.name == "", ITEMS.c.created == "")
+
+
+def _has_rivals(conn: Connection, job: Job) -> bool:
+    rivals = select(JOBS.c.id).where(
+        JOBS.c.account == job.account,
+        JOBS.c.id != job.id,
+        JOBS.c.state.in_([state.value for state in HOLDING]),
+        ~JOBS.c.dry_run,
+    )
+    return conn.execute(rivals.limit(1)).first() is not None
+
+
+def _by(
+    conn: Connection, column: ColumnElement[str], job_id: str, which: ColumnElement[bool]
+) -> dict[str, int]:
+    rows = conn.execute(
+        select(column, func.count()).where(ITEMS.c.job_id == job_id, which).group_by(column)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,145 @@
+"""Rows into records and back: the only place where column values meet the domain's words."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row
+
+from worker.domain.calls import Seen, Target
+from worker.domain.decide import GoOn, Progress, Settle, Step
+from worker.domain.outcomes import Outcome
+from worker.domain.states import ItemState, JobState, Waiting
+from worker.ports import Change, Item, Job, JobOptions, PlanFacts, WaitingOn, Who
+
+OPTIONS = TypeAdapter(JobOptions)
+PLAN = TypeAdapter(PlanFacts)
+
+
+def job_of(row: Row[Any]) -> Job:
+    """A job as read from its row."""
+    waiting = None
+    if row.waiting_code:
+        waiting = WaitingOn(
+            code=Waiting(row.waiting_code),
+            sentence=row.waiting_text,
+            since=row.waiting_since,
+            next_wake=row.waiting_wake,
+        )
+    return Job(
+        id=row.id,
+        key=row.key,
+        account=row.account,
+        provider=row.provider,
+        action=row.action,
+        options=OPTIONS.validate_json(row.options),
+        dry_run=row.dry_run,
+        state=JobState(row.state),
+        waiting_on=waiting,
+        reason=row.reason,
+        who=Who(name=row.actor, os_user=row.os_user, host=row.host),
+        priority=row.priority,
+        parent_job_id=row.parent_job_id,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        planned_at=row.planned_at,
+        start_at=row.start_at,
+        stopping=row.stopping,
+        paused_from=JobState(row.paused_from) if row.paused_from else None,
+        plan=PLAN.validate_json(row.plan),
+        canary_position=row.canary_position,
+        list_cursor=row.list_cursor,
+        list_pages=row.list_pages,
+        listed=row.listed,
+    )
+
+
+def item_of(row: Row[Any]) -> Item:
+    """An item as read from its row."""
+    return Item(
+        id=row.id,
+        job_id=row.job_id,
+        position=row.position,
+        seen=Seen(
+            target=Target(
+                kind=row.kind,
+                external_id=row.external_id,
+                parent_external_id=row.parent_external_id,
+            ),
+            name=row.name,
+            status=row.status,
+            created=row.created,
+            modified=row.modified,
+            goes_with_parent=row.goes_with_parent,
+        ),
+        progress=Progress(
+            step=Step(row.step),
+            source=row.source,
+            attempts=row.attempts,
+            lost=row.lost,
+            tries=row.tries,
+            looks=row.looks,
+            takeovers=row.takeovers,
+        ),
+        state=row.state,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        reason=row.reason,
+        parent_item_id=row.parent_item_id,
+        due_at=row.due_at,
+        provider_code=row.provider_code,
+        http_status=row.http_status,
+    )
+
+
+def seen_columns(seen: Seen) -> dict[str, str]:
+    """What a read showed of an object, cut to what a screen can use."""
+    return {
+        "name": clean(seen.name, 200),
+        "status": clean(seen.status, 40),
+        "created": clean(seen.created, 40),
+        "modified": clean(seen.modified, 40),
+    }
+
+
+def change_values(change: Change, now: Any) -> dict[str, Any]:  # noqa: ANN401  a datetime, bound as it is
+    """The columns of an item after a decision about it."""
+    decision = change.decision
+    seen = seen_columns(change.seen or change.item.seen)
+    match decision:
+        case Settle():
+            return {
+                **asdict(change.item.progress),
+                **seen,
+                "state": ItemState.SETTLED.value,
+                "outcome": decision.outcome.value,
+                "reason": clean(decision.reason, 300),
+                "due_at": None,
+            }
+        case GoOn():
+            later = decision.state is not ItemState.PENDING
+            return {
+                **asdict(decision.progress),
+                **seen,
+                "state": decision.state.value,
+                "outcome": None,
+                "reason": "",
+                "due_at": now + decision.after if later else None,
+            }
+
+
+def waiting_columns(waiting: WaitingOn | None) -> Mapping[str, Any]:
+    """The columns of what a job waits for."""
+    return {
+        "waiting_code": waiting.code.value if waiting else "",
+        "waiting_text": clean(waiting.sentence, 500) if waiting else "",
+        "waiting_since": waiting.since if waiting else None,
+        "waiting_wake": waiting.next_wake if waiting else None,
+    }
+
+
+def clean(text: str, length: int) -> str:
+    """Text of somebody else as it may be stored: no control characters, no surrogates, cut."""
+    plain = "".join(char if char.isprintable() else " " for char in text[: length * 2])
+    return plain.encode("utf-8", "replace").decode("utf-8")[:length]

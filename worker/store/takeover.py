@@ -1,0 +1,108 @@
+"""What a new lease holder finds open from the one before, and jobs whose time has come."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, select, update
+
+from worker.domain.audit import Entry, Event, job_chain
+from worker.domain.decide import Progress, Step, lost_attempt
+from worker.domain.states import ItemState, JobState, Waiting
+from worker.ports import Job, Lease, WaitingOn
+from worker.store.chain import append
+from worker.store.entries import of_lost
+from worker.store.models import ITEMS, JOBS
+from worker.store.moves import move
+from worker.store.rows import job_of
+
+_TAKE_BACK = (
+    update(ITEMS)
+    .where(ITEMS.c.id == bindparam("b_id"))
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("state", "step", "attempts", "lost", "tries", "looks", "takeovers")
+        }
+    )
+)
+
+
+def take_back(conn: Connection, lease: Lease) -> int:
+    """Write down every intent a dead holder left open and make its item due again.
+
+    A deletion may have been sent: the item is looked at before anything else. Returns how many
+    intents there were.
+    """
+    rows = conn.execute(
+        select(ITEMS).where(ITEMS.c.account == lease.account, ITEMS.c.state == "sent")
+    ).all()
+    listing = conn.execute(
+        select(JOBS).where(JOBS.c.account == lease.account, JOBS.c.list_token != 0)
+    ).all()
+    ids = {row.job_id for row in rows}
+    jobs = {
+        row.id: job_of(row) for row in conn.execute(select(JOBS).where(JOBS.c.id.in_(list(ids))))
+    }
+    lost = [of_lost(row, jobs[row.job_id], lease) for row in rows]
+    append(conn, [*lost, *(_lost_page(job_of(row), lease) for row in listing)])
+    if rows:
+        conn.execute(_TAKE_BACK, [_values(row.id, _progress(row)) for row in rows])
+    if listing:
+        conn.execute(update(JOBS).where(JOBS.c.account == lease.account).values(list_token=0))
+    return len(lost) + len(listing)
+
+
+def _progress(row: Row[Any]) -> Progress:
+    now_at = Progress(
+        step=Step(row.step),
+        attempts=row.attempts,
+        lost=row.lost,
+        tries=row.tries,
+        looks=row.looks,
+        takeovers=row.takeovers + 1,
+    )
+    return lost_attempt(now_at) if now_at.step is Step.DELETE else now_at
+
+
+def _values(item_id: int, now_at: Progress) -> dict[str, object]:
+    return {
+        "b_id": item_id,
+        "state": ItemState.PENDING.value,
+        "step": now_at.step.value,
+        "attempts": now_at.attempts,
+        "lost": now_at.lost,
+        "tries": now_at.tries,
+        "looks": now_at.looks,
+        "takeovers": now_at.takeovers,
+    }
+
+
+def _lost_page(job: Job, lease: Lease) -> Entry:
+    return Entry(
+        chain=job_chain(job.id),
+        job_id=job.id,
+        account=job.account,
+        provider=job.provider,
+        event=Event.ATTEMPT_LOST,
+        actor=lease.owner,
+        message="the worker that opened this intent did not close it",
+        detail={"action": "list", "page": job.list_cursor or "1"},
+    )
+
+
+def start_due_jobs(conn: Connection, lease: Lease) -> None:
+    """Move scheduled jobs whose grace or start time is over to `running`."""
+    rows = conn.execute(
+        select(JOBS).where(
+            JOBS.c.account == lease.account,
+            JOBS.c.state == JobState.SCHEDULED.value,
+            JOBS.c.start_at <= lease.now,
+        )
+    ).all()
+    for row in rows:
+        move(conn, job_of(row), JobState.RUNNING, actor=lease.owner, waiting=at_work(lease.now))
+
+
+def at_work(since: datetime) -> WaitingOn:
+    """What a job waits for that a worker has in hand."""
+    return WaitingOn(code=Waiting.WORKER, sentence="a worker is on it", since=since)

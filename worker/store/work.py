@@ -1,0 +1,272 @@
+"""What a lease holder reads and writes: the lease, the group commit, the items due."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from worker.domain.calls import Seen
+from worker.domain.decide import Settle, Step
+from worker.domain.states import ACTIVE, ItemState, JobState
+from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
+from worker.store import cascade, entries, takeover
+from worker.store.accounts import fence, next_due
+from worker.store.cascade import SettledItem
+from worker.store.chain import append, lock_heads
+from worker.store.engine import Database
+from worker.store.engine import now as db_now
+from worker.store.models import ACCOUNTS, ITEMS, JOBS
+from worker.store.rows import change_values, item_of, job_of, seen_columns, waiting_columns
+
+_CHANGED = (
+    "state", "step", "source", "attempts", "lost", "tries", "looks", "takeovers", "due_at",
+    "outcome", "reason", "name", "status", "created", "modified", "http_status", "provider_code",
+)  # fmt: skip
+_WRITE_CHANGE = (
+    update(ITEMS)
+    .where(ITEMS.c.id == bindparam("b_id"), ITEMS.c.token <= bindparam("b_token"))
+    .values({name: bindparam(name) for name in _CHANGED})
+)
+
+_LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
+_OPENABLE = (ItemState.PENDING.value, *_LATER)
+
+
+class SqlWorkStore:
+    """The WorkStore port on SQLAlchemy; each method is one transaction.
+
+    Locks are taken in one order everywhere: account row, chain heads by name, jobs, items.
+    """
+
+    def __init__(self, db: Database, ranks: Mapping[str, int]) -> None:
+        self._db = db
+        self._ranks = ranks
+
+    def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
+        with self._db.write() as conn:
+            row = conn.execute(
+                select(ACCOUNTS).where(ACCOUNTS.c.name == account).with_for_update()
+            ).one_or_none()
+            now = db_now(conn)
+            if row is None or (row.lease_until is not None and row.lease_until > now):
+                return None
+            lease = Lease(
+                account=account,
+                owner=owner,
+                token=row.lease_token + 1,
+                until=now + length,
+                now=now,
+                bell=row.bell,
+            )
+            conn.execute(
+                update(ACCOUNTS)
+                .where(ACCOUNTS.c.name == account)
+                .values(lease_owner=owner, lease_token=lease.token, lease_until=lease.until)
+            )
+            takeover.take_back(conn, lease)
+            takeover.start_due_jobs(conn, lease)
+            return lease
+
+    def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
+        with self._db.write() as conn:
+            lease = fence(conn, lease, length)
+            if batch.done:
+                _settle_done(conn, lease, batch.done, self._ranks)
+            _open(conn, lease, batch)
+            for job_id, waiting in batch.waiting.items():
+                _say_waiting(conn, job_id, waiting, lease.now)
+            return Committed(lease=lease, jobs=active_jobs(conn, lease.account))
+
+    def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
+        """Items due now: those that came back first, then new ones in order."""
+        due = select(ITEMS).where(
+            ITEMS.c.job_id == job.id, ITEMS.c.state.in_(_LATER), ITEMS.c.due_at <= lease.now
+        )
+        ready = select(ITEMS).where(ITEMS.c.job_id == job.id, ITEMS.c.state == "pending")
+        if job.state is JobState.PLANNING or job.stopping:
+            step = Step.READ if job.state is JobState.PLANNING else Step.LOOK
+            due, ready = (
+                due.where(ITEMS.c.step == step.value),
+                ready.where(ITEMS.c.step == step.value),
+            )
+        elif job.canary_position is not None:
+            ready = ready.where(ITEMS.c.position <= job.canary_position)
+        with self._db.read() as conn:
+            found = list(conn.execute(due.order_by(ITEMS.c.due_at).limit(limit)))
+            order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
+            rest = ready.order_by(*order).limit(limit - len(found))
+            if len(found) < limit:
+                found += conn.execute(rest)
+        return [item_of(row) for row in found]
+
+    def children(self, item_ids: Sequence[int]) -> dict[int, frozenset[tuple[str, str]]]:
+        """The planned children of projects, as (kind, external id) by the project's item id."""
+        known: dict[int, set[tuple[str, str]]] = {item_id: set() for item_id in item_ids}
+        wanted = select(ITEMS.c.parent_item_id, ITEMS.c.kind, ITEMS.c.external_id).where(
+            ITEMS.c.parent_item_id.in_(item_ids)
+        )
+        with self._db.read() as conn:
+            for parent, kind, external_id in conn.execute(wanted):
+                known[parent].add((kind, external_id))
+        return {item_id: frozenset(found) for item_id, found in known.items()}
+
+    def match(self, job_id: str, external_ids: Sequence[str]) -> Sequence[Item]:
+        """The job's own open projects among these ids."""
+        wanted = select(ITEMS).where(
+            ITEMS.c.job_id == job_id,
+            ITEMS.c.kind == "project",
+            ITEMS.c.external_id.in_(external_ids),
+            ITEMS.c.state != ItemState.SETTLED.value,
+        )
+        with self._db.read() as conn:
+            return [item_of(row) for row in conn.execute(wanted)]
+
+    def late(self, lease: Lease, done: Sequence[Done]) -> None:
+        """Write calls down whose lease was lost meanwhile: they count, their outcome does not."""
+        with self._db.write() as conn:
+            jobs = _jobs(conn, {one.job_id for one in done})
+            bare = [Done(job_id=d.job_id, call=d.call, answer=d.answer) for d in done]
+            append(
+                conn,
+                [e for d in bare for e in entries.of_call(d, jobs[d.job_id], lease, late=True)],
+            )
+
+    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> bool:
+        with self._db.write() as conn:
+            row = conn.execute(
+                select(ACCOUNTS.c.bell, ACCOUNTS.c.lease_token)
+                .where(ACCOUNTS.c.name == lease.account)
+                .with_for_update()
+            ).one()
+            if row.lease_token != lease.token:
+                return False
+            now = db_now(conn)
+            wake = next_due(conn, lease.account, now) if wake_after is None else now + wake_after
+            if row.bell != lease.bell:
+                wake = now
+            conn.execute(
+                update(ACCOUNTS)
+                .where(ACCOUNTS.c.name == lease.account)
+                .values(lease_owner="", lease_until=None, next_wake_at=wake)
+            )
+            return wake is not None and wake <= now
+
+
+def active_jobs(conn: Connection, account: str) -> Sequence[Job]:
+    """The jobs of an account that a worker may make calls for; the most urgent first."""
+    states = [state.value for state in ACTIVE]
+    rows = conn.execute(
+        select(JOBS)
+        .where(JOBS.c.account == account, JOBS.c.state.in_(states))
+        .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
+    )
+    return [job_of(row) for row in rows]
+
+
+def _jobs(conn: Connection, ids: set[str]) -> dict[str, Job]:
+    return {r.id: job_of(r) for r in conn.execute(select(JOBS).where(JOBS.c.id.in_(list(ids))))}
+
+
+def _settle_done(
+    conn: Connection, lease: Lease, done: Sequence[Done], ranks: Mapping[str, int]
+) -> None:
+    """Write what came back, what follows from it, and the audit entries of both."""
+    jobs = _jobs(conn, {one.job_id for one in done})
+    lock_heads(conn, [f"job:{job_id}" for job_id in jobs])
+    rows = [
+        {"b_id": change.item.id, "b_token": lease.token}
+        | {"http_status": one.answer.http_status, "provider_code": one.answer.provider_code}
+        | change_values(change, lease.now)
+        for one in done
+        for change in one.changes
+    ]
+    if rows:
+        conn.execute(_WRITE_CHANGE, rows)
+    for one in done:
+        if one.children:
+            _insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
+        if one.listing is not None:
+            _write_listing(conn, one.job_id, one.listing)
+    settled = [
+        SettledItem.of(change.item, change.decision.outcome, change.decision.reason)
+        for one in done
+        for change in one.changes
+        if isinstance(change.decision, Settle)
+    ]
+    follow = cascade.follow(conn, settled, jobs)
+    calls = [e for one in done for e in entries.of_call(one, jobs[one.job_id], lease)]
+    beside = [entries.of_settled(item, jobs[item.job_id], lease.owner) for item in follow]
+    append(conn, [*calls, *beside])
+
+
+def _open(conn: Connection, lease: Lease, batch: Batch) -> None:
+    """Open the intents of the calls about to leave."""
+    if batch.opens:
+        ids = [item.id for item in batch.opens]
+        opened = conn.execute(
+            update(ITEMS)
+            .where(ITEMS.c.id.in_(ids), ITEMS.c.state.in_(_OPENABLE))
+            .values(state=ItemState.SENT.value, token=lease.token, due_at=None)
+        )
+        if opened.rowcount != len(ids):
+            raise RuntimeError("an intent was to be opened for an item that is not open")
+    if batch.listing:
+        conn.execute(
+            update(JOBS).where(JOBS.c.id.in_(batch.listing)).values(list_token=lease.token)
+        )
+
+
+def _insert_children(
+    conn: Connection,
+    parent: Item,
+    account: str,
+    children: Sequence[Seen],
+    ranks: Mapping[str, int],
+) -> None:
+    known = conn.execute(
+        select(ITEMS.c.kind, ITEMS.c.external_id).where(ITEMS.c.parent_item_id == parent.id)
+    )
+    there = {(kind, external_id) for kind, external_id in known}
+    rows = [
+        {
+            "job_id": parent.job_id,
+            "account": account,
+            "position": parent.position,
+            "rank": ranks[child.target.kind],
+            "kind": child.target.kind,
+            "external_id": child.target.external_id,
+            "parent_external_id": parent.seen.target.external_id,
+            "parent_item_id": parent.id,
+            "goes_with_parent": child.goes_with_parent,
+            "step": Step.DELETE.value,
+            **seen_columns(child),
+        }
+        for child in {(c.target.kind, c.target.external_id): c for c in children}.values()
+        if (child.target.kind, child.target.external_id) not in there
+    ]
+    if rows:
+        conn.execute(insert(ITEMS), rows)
+
+
+def _write_listing(conn: Connection, job_id: str, listing: ListingProgress) -> None:
+    conn.execute(
+        update(JOBS)
+        .where(JOBS.c.id == job_id)
+        .values(
+            list_cursor=listing.cursor,
+            list_pages=listing.pages,
+            listed=listing.listed,
+            list_token=0,
+        )
+    )
+
+
+def _say_waiting(conn: Connection, job_id: str, waiting: WaitingOn, now: datetime) -> None:
+    """Write what a job waits for; `since` stays while the reason stays."""
+    values = dict(waiting_columns(waiting))
+    same = JOBS.c.waiting_code == waiting.code.value
+    del values["waiting_since"]
+    conn.execute(update(JOBS).where(JOBS.c.id == job_id, same).values(values))
+    conn.execute(
+        update(JOBS).where(JOBS.c.id == job_id, ~same).values(**values, waiting_since=now)
+    )

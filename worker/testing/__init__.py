@@ -1,0 +1,1 @@
+"""Doubles that say what they do; each is proven by the conformance suite of its port."""
