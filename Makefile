@@ -23,19 +23,21 @@ help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv/ with the locked packages and the command .venv/bin/bulkdel
+	@:
 
 demo: setup ## set up, and run the main job on embedded defaults
 	@$(BIN)/bulkdel demo
 
 test: setup $(DEV) ## unit, conformance, integration and short acceptance tests
 	@$(BIN)/pytest -m "not acceptance" --cov --cov-report=term
-	@$(BIN)/pytest -m acceptance
+	@if grep -rqs "mark\.acceptance" tests; then $(BIN)/pytest -m acceptance; \
+	  else echo "test: there is no acceptance test yet" >&2; fi
 
 lint: setup $(DEV) ## formatting, lints, types, layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 accept: setup $(DEV) ## every acceptance point at full length (N=3: that one)
 	@$(BIN)/pytest -m "acceptance or number" --full --timeout=3600 $(if $(N),--number $(N))
@@ -59,7 +61,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 
 clean: ## remove .venv/, caches and build results (never .bulkdel/, which holds records)
 	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
-	@find worker tests migrations bench -type d -name __pycache__ -prune -exec rm -rf {} +
+	@find $(wildcard worker tests migrations bench) -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(MADE):
 	@command -v $(PYTHON) >/dev/null || \

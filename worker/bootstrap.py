@@ -1,24 +1,20 @@
 """The composition root: settings in, adapters chosen, one object for each way in."""
 
-import getpass
-import os
-import socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from worker.config.accounts import Account, Config
-from worker.config.accounts import load as load_config
+from worker.config.accounts import Config
 from worker.config.settings import Settings
 from worker.domain.catalogue import Catalogue
 from worker.domain.outcomes import Outcome
 from worker.ports import DoorBell, Job, Submitted, Who
-from worker.providers.registry import dialect_of
 from worker.services import control
 from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
+from worker.wiring import Accountbook, catalogue_of, confirm_rules, who_am_i
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,14 @@ class Desk:
         return cls(settings=settings, who=who_am_i(settings), bell=bell)
 
     @cached_property
+    def book(self) -> Accountbook:
+        """The configuration file."""
+        return Accountbook(self.settings.config)
+
+    @property
     def config(self) -> Config:
-        """The accounts."""
-        return load_config(self.settings.config)
+        """The accounts, as the file has them now."""
+        return self.book.now()
 
     @cached_property
     def db(self) -> Database:
@@ -64,6 +65,10 @@ class Desk:
     def catalogue(self, account: str) -> Catalogue:
         """What the account's provider has to delete."""
         return catalogue_of(self.config.account(account))
+
+    def acting_as(self, name: str) -> "Desk":
+        """The same desk, used by somebody else."""
+        return replace(self, who=replace(self.who, name=name))
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
         """Keep a job and ring; `ids` may be a stream of (line, id)."""
@@ -111,28 +116,3 @@ class Desk:
         job = self.jobs.change(job_id, decide)
         self.bell.ring(job.account)
         return job
-
-
-def catalogue_of(account: Account) -> Catalogue:
-    """What an account's provider has to delete."""
-    return dialect_of(account.provider, account.dialect).catalogue
-
-
-def confirm_rules(account: Account) -> control.ConfirmRules:
-    """What an account asks of a confirmation."""
-    return control.ConfirmRules(
-        auto_confirm_max=account.auto_confirm_max,
-        grace_above=account.grace.above,
-        grace=account.grace.wait,
-    )
-
-
-def who_am_i(settings: Settings) -> Who:
-    """Who runs this process: the claimed name, and what the machine knows."""
-    user = getpass.getuser()
-    return Who(name=settings.actor or user, os_user=user, host=socket.gethostname())
-
-
-def owner_name(role: str) -> str:
-    """How this process signs its leases and entries."""
-    return f"{role}@{socket.gethostname()}:{os.getpid()}"

@@ -115,6 +115,8 @@ class Job:
     canary_position: int | None = None  # only items up to here go, until the canary is through
     list_cursor: str = ""  # planning: next page of the listing
     list_pages: int = 0  # planning: pages read so far
+    list_tries: int = 0  # planning: reads of the next page in a row that did not answer
+    list_due_at: datetime | None = None  # planning: not before
     listed: bool = False  # planning: the listing is done with
 
 
@@ -212,11 +214,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListingProgress:
-    """How far a job's listing is, after one page."""
+    """How far a job's listing is, after one page. No cursor after the first: its end."""
 
     cursor: str
     pages: int
-    listed: bool
+    tries: int = 0
+    after: timedelta = timedelta(0)  # the next page, not before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,11 +302,11 @@ class WorkStore(Protocol):
         """Write calls down whose lease was lost meanwhile: they count, their outcome does not."""
         ...
 
-    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> bool:
-        """Give the lease back; True if there is work now (ring again).
+    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
+        """Give the lease back; returns when the account is due again, None if never.
 
-        `wake_after` counts from now; None means that nothing is left. A bell rung since the
-        lease was taken, or an earlier item that is due, wins over both.
+        `wake_after` counts from now: nothing can be done before. None: the store says when the
+        next item is due. A bell rung since the lease was taken wins over both.
         """
         ...
 
@@ -319,8 +322,12 @@ class PlanStore(Protocol):
         """How many open projects no listing and no read has shown so far."""
         ...
 
-    def read_unseen(self, lease: Lease, job_id: str) -> None:
-        """Have every project that no listing showed read by itself."""
+    def skip_protected(self, lease: Lease, job: Job, ids: Sequence[str]) -> None:
+        """Settle the job's projects that have a protected id."""
+        ...
+
+    def end_listing(self, lease: Lease, job_id: str, *, read_unseen: bool) -> None:
+        """Have the listing done with; if asked, what it did not show is read by itself."""
         ...
 
     def skip_duplicates(self, lease: Lease, job: Job) -> int:
@@ -352,7 +359,7 @@ class PlanStore(Protocol):
         ...
 
     def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:
-        """Write down what the plan says so far, without moving the job."""
+        """Write down the plan of a job that ends here: a dry run, or nothing left to delete."""
         ...
 
 

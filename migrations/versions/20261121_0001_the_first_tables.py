@@ -118,6 +118,8 @@ def upgrade() -> None:
         sa.Column("canary_position", sa.Integer(), nullable=True),
         sa.Column("list_cursor", sa.Text(), server_default="", nullable=False),
         sa.Column("list_pages", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("list_tries", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("list_due_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("list_token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("listed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(["account"], ["accounts.name"], name=op.f("fk_jobs_account")),

@@ -16,6 +16,7 @@ from worker.config.fields import (
     NAME,
     UNKNOWN,
     BaseUrl,
+    Count,
     Id,
     Parameter,
     Positive,
@@ -59,11 +60,8 @@ OWNER_BY_KEY = {
     "integrated_account_id": TRUTO,
 }
 
-# Truto's own limit for one connected account; what is not here is as for Zoho.
-LIMITS: Mapping[str, Mapping[str, object]] = {
-    ZOHO_BOOKS: {},
-    TRUTO: {"windows": [[50, "10s"]], "per_day": 0},
-}
+LIMITS = {ZOHO_BOOKS: {}, TRUTO: {"windows": [[50, "10s"]], "per_day": 0}}
+"""Limits that are not those of Zoho's free plan; Truto's is for one connected account."""
 
 
 class Account(Section):
@@ -111,7 +109,7 @@ class Account(Section):
     max_items: Positive = Field(
         default=1000, description="A plan with more items is refused, unless --max-items says so."
     )
-    auto_confirm_max: Annotated[int, Field(ge=0), Doc(type="whole number")] = Field(
+    auto_confirm_max: Count = Field(
         default=10, description="Up to this many items --yes is enough; above, the word is needed."
     )
     grace: Grace = Field(

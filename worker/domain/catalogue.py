@@ -1,7 +1,7 @@
 """What a provider has to delete: its kinds, how their ids look, and where each is found."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.domain.calls import PROJECT
@@ -37,10 +37,19 @@ class Catalogue:
         names = [kind.name for kind in self.children]
         return names.index(name) if name in names else len(names)
 
+    @property
+    def ranks(self) -> Mapping[str, int]:
+        """The place of every kind in the order of deletion."""
+        return {kind.name: self.rank(kind.name) for kind in (*self.children, self.project)}
+
     def sources(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The reads that together list these child kinds; the project's own first."""
-        wanted = {self.kind(name).source for name in names}
-        return tuple(sorted(wanted, key=lambda source: (source != PROJECT, source)))
+        """The reads that together list these child kinds; the project's own always first.
+
+        It is read even where no wanted kind lies in it: it carries the project's print, and
+        the children that may protect it.
+        """
+        others = {self.kind(name).source for name in names} - {PROJECT}
+        return (PROJECT, *sorted(others))
 
     def choose(self, cascade: Sequence[str]) -> tuple[str, ...]:
         """Turn `--cascade` words (plural or singular, `all`, `none`) into kinds, in order.

@@ -66,6 +66,7 @@ class Case:
 
     seen: Seen  # as the plan shows it
     known: frozenset[tuple[str, str]] = frozenset()  # (kind, id) of its planned children
+    kinds: frozenset[str] = frozenset()  # child kinds that the plan covers
     sources: int = 1  # how many reads a READ or RECHECK takes
     stopping: bool = False  # its job is being cancelled
 
@@ -242,7 +243,8 @@ def _what_changed(case: Case, answer: Answer) -> str:
     strangers = [
         f"{child.target.kind} {child.target.external_id}"
         for child in answer.reading.children
-        if (child.target.kind, child.target.external_id) not in case.known
+        if child.target.kind in case.kinds
         and not child.goes_with_parent
+        and (child.target.kind, child.target.external_id) not in case.known
     ]
     return f"not in the plan: {', '.join(strangers[:3])}" if strangers else ""

@@ -30,7 +30,9 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
     Raises Refused for a plan that is incomplete, too old, over a guard or not asked for so.
     """
 
-    def decide(job: Job, at: datetime) -> Move:
+    def decide(job: Job, at: datetime) -> Move | None:
+        if yes and job.options.auto_confirm and job.state in _CONFIRMED:
+            return None  # the worker did it already
         _check_confirmable(job, at)
         small = job.plan.items <= rules.auto_confirm_max
         if word is not None and word.strip() != job.plan.word:
@@ -58,6 +60,9 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
         )
 
     return decide
+
+
+_CONFIRMED = frozenset({JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING})
 
 
 def _check_confirmable(job: Job, at: datetime) -> None:
@@ -139,13 +144,15 @@ def cancel(*, actor: str) -> Decide:
     return decide
 
 
-def expire(job: Job, at: datetime) -> Note | None:
-    """Bring a plan to its end that nobody confirmed in time."""
-    waits = job.state is JobState.AWAITING_CONFIRMATION and job.planned_at is not None
-    if not waits or job.stopping or at - (job.planned_at or at) <= PLAN_LIVES:
+def overdue(job: Job, at: datetime) -> Note | None:
+    """Bring a plan to its end that nobody confirmed, or could complete, in time."""
+    if job.stopping:
         return None
-    return Note(
-        actor="worker",
-        why="not confirmed within 24 hours",
-        columns={"stopping": JobState.EXPIRED.value},
-    )
+    if job.state is JobState.PLANNING and at - job.created_at > PLAN_LIVES:
+        columns = {"stopping": JobState.PLAN_FAILED.value}
+        return Note(actor="worker", why="planning took longer than 24 hours", columns=columns)
+    waits = job.state in {JobState.AWAITING_CONFIRMATION, JobState.AWAITING_APPROVAL}
+    if waits and job.planned_at is not None and at - job.planned_at > PLAN_LIVES:
+        columns = {"stopping": JobState.EXPIRED.value}
+        return Note(actor="worker", why="not confirmed within 24 hours", columns=columns)
+    return None

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.domain.audit import Entry, Event, account_chain
@@ -67,9 +67,14 @@ def next_due(conn: Connection, account: str, now: datetime) -> datetime | None:
     start = select(func.min(JOBS.c.start_at)).where(
         JOBS.c.account == account, JOBS.c.state == JobState.SCHEDULED.value
     )
-    if conn.execute(ready.limit(1)).first() is not None:
+    stopping = select(JOBS.c.id).where(JOBS.c.account == account, JOBS.c.stopping != "")
+    if any(conn.execute(work.limit(1)).first() is not None for work in (ready, stopping)):
         return now
-    times = [conn.execute(due).scalar(), conn.execute(start).scalar()]
+    listing = select(JOBS.c.list_due_at).where(
+        JOBS.c.account == account, JOBS.c.state == JobState.PLANNING.value, ~JOBS.c.listed
+    )
+    pages = [at or now for (at,) in conn.execute(listing)]
+    times = [conn.execute(due).scalar(), conn.execute(start).scalar(), *pages]
     return min((time for time in times if time is not None), default=None)
 
 
@@ -133,6 +138,22 @@ class Accounts:
                 )
             ).all()
         return [(name, max(wake - now, timedelta(0))) for name, wake in rows]
+
+    def heal(self) -> int:
+        """Make accounts due that have live work and no time set; returns how many there were."""
+        work = exists().where(
+            JOBS.c.account == ACCOUNTS.c.name,
+            JOBS.c.state.in_([*_ACTIVE, JobState.SCHEDULED.value]) | (JOBS.c.stopping != ""),
+        )
+        with self._db.write() as conn:
+            now = db_now(conn)
+            lost = (ACCOUNTS.c.lease_until.is_(None)) | (ACCOUNTS.c.lease_until <= now)
+            healed = conn.execute(
+                update(ACCOUNTS)
+                .where(ACCOUNTS.c.next_wake_at.is_(None), lost, work)
+                .values(next_wake_at=now)
+            )
+            return healed.rowcount
 
     def is_alone(self, account: str) -> bool:
         """Whether no other account is due now."""

@@ -29,7 +29,7 @@ def of_call(done: Done, job: Job, lease: Lease, *, late: bool = False) -> list[E
         external_id=target.external_id,
         parent_external_id=target.parent_external_id,
         event=Event.CALL_LATE if late else Event.CALL,
-        attempt=_attempt(done.call, first),
+        attempt=_attempt(done, first),
         verdict=answer.verdict.value,
         outcome=_outcome(settles[0]) if alone else None,
         error_class=answer.error_class,
@@ -83,6 +83,10 @@ def of_lost(item_row: Any, job: Job, lease: Lease) -> Entry:  # noqa: ANN401  a 
     )
 
 
+def _target(call: Call) -> Target:
+    return call.targets[0] if len(call.targets) == 1 else Target(kind="", external_id="")
+
+
 def _settled(change: Change) -> SettledItem:
     return SettledItem.of(change.item, _outcome_of(change), _reason(change))
 
@@ -101,8 +105,9 @@ def _reason(change: Change) -> str:
     return change.decision.reason if isinstance(change.decision, Settle) else ""
 
 
-def _attempt(call: Call, change: Change | None) -> int | None:
-    if call.action is not Action.DELETE or change is None:
+def _attempt(done: Done, change: Change | None) -> int | None:
+    sent = done.call.action is Action.DELETE and done.answer.verdict.is_attempt
+    if not sent or change is None:
         return None
     return change.item.progress.attempts + 1
 

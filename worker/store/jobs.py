@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from worker.domain.calls import PROJECT
 from worker.domain.decide import Step
 from worker.domain.errors import KeyReused, NotFound
 from worker.domain.outcomes import Outcome
-from worker.domain.states import FINAL, ItemState, JobState, Waiting
+from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Counts, Item, Job, Move, NewJob, Note, Submitted, WaitingOn
 from worker.store.accounts import ensure_account
 from worker.store.chain import append, lock_heads
@@ -115,12 +115,15 @@ class Jobs:
         with self._db.read() as conn:
             return [job_of(row) for row in conn.execute(wanted)]
 
-    def live(self) -> Sequence[Job]:
-        """Every job that is not final, the oldest first."""
-        final = [state.value for state in FINAL]
-        wanted = select(JOBS).where(JOBS.c.state.not_in(final)).order_by(JOBS.c.created_at)
+    def overdue(self, age: timedelta) -> Sequence[Job]:
+        """Jobs that have been in planning, or waiting for a person, for longer than `age`."""
+        waits = (JobState.AWAITING_CONFIRMATION.value, JobState.AWAITING_APPROVAL.value)
         with self._db.read() as conn:
-            return [job_of(row) for row in conn.execute(wanted)]
+            before = db_now(conn) - age
+            unplanned = (JOBS.c.state == JobState.PLANNING.value) & (JOBS.c.created_at < before)
+            unconfirmed = JOBS.c.state.in_(waits) & (JOBS.c.planned_at < before)
+            late = select(JOBS).where(JOBS.c.stopping == "", unplanned | unconfirmed)
+            return [job_of(row) for row in conn.execute(late)]
 
     def counts(self, job_id: str) -> Counts:
         """How the job's items stand."""
@@ -161,7 +164,9 @@ class Jobs:
 
     def projects_of(self, job_id: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """The ids of the projects with an item that ended so, itself or below, in order."""
-        own = case((ITEMS.c.kind == PROJECT, ITEMS.c.external_id), else_=ITEMS.c.parent_external_id)
+        own = case(
+            (ITEMS.c.kind == PROJECT, ITEMS.c.external_id), else_=ITEMS.c.parent_external_id
+        )
         wanted = (
             select(own.label("project"), func.min(ITEMS.c.position).label("position"))
             .where(ITEMS.c.job_id == job_id, ITEMS.c.outcome.in_([o.value for o in outcomes]))

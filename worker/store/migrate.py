@@ -50,7 +50,7 @@ def current(url: str) -> str | None:
 
 def head() -> str:
     """The newest migration there is."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return ScriptDirectory.from_config(config_of()).get_current_head() or ""
 
 
 def is_current(database: Database) -> bool:
@@ -59,7 +59,8 @@ def is_current(database: Database) -> bool:
         return (schema_revision(connection) or "") >= SCHEMA
 
 
-def _config(url: str = "") -> Config:
+def config_of(url: str = "") -> Config:
+    """What alembic needs to know to work on this database."""
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -70,7 +71,7 @@ def _config(url: str = "") -> Config:
 def _run(url: str, action: Callable[[Config, str], None], revision: str) -> None:
     Database(url)  # an address we cannot use is the caller's mistake, said plainly
     try:
-        action(_config(url), revision)
+        action(config_of(url), revision)
     except DBAPIError as error:
         why = (str(error.orig).strip().splitlines() or [type(error.orig).__name__])[0]
         raise Unreachable(

@@ -113,6 +113,8 @@ class JobRow(Base):
     canary_position: Mapped[int | None]
     list_cursor: Mapped[str] = mapped_column(server_default="")
     list_pages: Mapped[int] = mapped_column(server_default="0")
+    list_tries: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    list_due_at: Mapped[datetime | None]
     list_token: Mapped[int] = mapped_column(BigInteger, server_default="0")  # intent of a page
     listed: Mapped[bool] = mapped_column(server_default=false())
 

@@ -1,6 +1,6 @@
 """Freezing a plan: what it leaves out, in which order the rest goes, and what it is called."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
@@ -47,11 +47,30 @@ class Plans:
                 select(func.count()).select_from(ITEMS).where(_unseen(job_id))
             ).scalar_one()
 
-    def read_unseen(self, lease: Lease, job_id: str) -> None:
-        """Have every project that no listing showed read by itself."""
+    def skip_protected(self, lease: Lease, job: Job, ids: Sequence[str]) -> None:
+        """Settle the job's projects that have a protected id."""
+        wanted = select(ITEMS).where(_projects(job.id), ITEMS.c.external_id.in_(ids))
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            lock_heads(conn, [f"job:{job.id}"])
+            settled = [
+                SettledItem.of(
+                    item_of(row),
+                    Outcome.SKIPPED_PROTECTED,
+                    f"protected id {row.external_id}",
+                )
+                for row in conn.execute(wanted)
+            ]
+            cascade.settle(conn, settled)
+            append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
+
+    def end_listing(self, lease: Lease, job_id: str, *, read_unseen: bool) -> None:
+        """Have the listing done with; if asked, what it did not show is read by itself."""
         with self._db.write() as conn:
             fence(conn, lease, self._length)
-            conn.execute(update(ITEMS).where(_unseen(job_id)).values(step=Step.READ.value))
+            conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(listed=True))
+            if read_unseen:
+                conn.execute(update(ITEMS).where(_unseen(job_id)).values(step=Step.READ.value))
 
     def skip_duplicates(self, lease: Lease, job: Job) -> int:
         """Settle up to a thousand items that another live job holds; returns how many."""
@@ -173,14 +192,9 @@ class Plans:
         """Write the plan down and let it wait for its word."""
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
-            detail = {
-                "hash": plan.hash,
-                "word": plan.word,
-                "items": plan.items,
-                "by_kind": dict(plan.by_kind),
-                "calls": plan.calls,
-            }
-            append(conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=detail)])
+            append(
+                conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
+            )
             return move(
                 conn,
                 job,
@@ -193,12 +207,29 @@ class Plans:
             )
 
     def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:
-        """Write down what the plan says so far, without moving the job."""
+        """Write down the plan of a job that ends here: a dry run, or nothing left to delete."""
+        values = {
+            "plan": PLAN.dump_json(plan).decode(),
+            "planned_at": lease.now,
+            "stopping": JobState.SUCCEEDED.value if job.dry_run else "",
+        }
         with self._db.write() as conn:
-            fence(conn, lease, self._length)
-            text = PLAN.dump_json(plan).decode()
-            conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(plan=text))
-            return replace(read_job(conn, job.id), plan=plan)
+            lease = fence(conn, lease, self._length)
+            append(
+                conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
+            )
+            conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(values))
+            return read_job(conn, job.id)
+
+
+def _facts(plan: PlanFacts) -> dict[str, object]:
+    return {
+        "hash": plan.hash,
+        "word": plan.word,
+        "items": plan.items,
+        "by_kind": dict(plan.by_kind),
+        "calls": plan.calls,
+    }
 
 
 def _projects(job_id: str) -> ColumnElement[bool]:

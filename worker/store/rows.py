@@ -52,6 +52,8 @@ def job_of(row: Row[Any]) -> Job:
         canary_position=row.canary_position,
         list_cursor=row.list_cursor,
         list_pages=row.list_pages,
+        list_tries=row.list_tries,
+        list_due_at=row.list_due_at,
         listed=row.listed,
     )
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, TextClause, text
 
 from worker.domain.audit import EXPORTED, GENESIS, canonical, hash_of, job_chain
 from worker.domain.errors import NotFound
@@ -141,25 +141,24 @@ def verify(database: Database, job_id: str | None = None) -> Verification:
 
 
 def _walked(connection: Connection, chain: str | None) -> Iterator[_Walk]:
-    for name, rows in groupby(_rows(connection, chain), key=itemgetter(_CHAIN)):
-        walk = _Walk(name)
-        for row in rows:
-            walk.step(row)
-        found = connection.execute(_HEAD, {"chain": name}).one_or_none()
-        walk.end(None if found is None else (found.seq, found.hash))
-        yield walk
-
-
-def _rows(connection: Connection, chain: str | None) -> Iterator[Row[Any]]:
-    sqlite = connection.dialect.name == "sqlite"
-    columns = ", ".join((_SQLITE_AT if sqlite else _PG_AT) if c == "at" else c for c in EXPORTED)
-    where = "" if chain is None else "WHERE chain = :chain"
-    query = text(f"SELECT {columns} FROM audit_entries {where} ORDER BY chain, seq")  # noqa: S608  our own names
     # A server-side cursor; on SQLite rows are fetched as they are walked anyway.
-    found = connection.execution_options(yield_per=_AT_ONCE).execute(
-        query, {} if chain is None else {"chain": chain}
-    )
-    return iter(found)
+    with connection.execute(
+        _rows_of(connection, chain), {"chain": chain}, execution_options={"yield_per": _AT_ONCE}
+    ) as found:
+        for name, rows in groupby(found, key=itemgetter(_CHAIN)):
+            walk = _Walk(name)
+            for row in rows:
+                walk.step(row)
+            head = connection.execute(_HEAD, {"chain": name}).one_or_none()
+            walk.end(None if head is None else (head.seq, head.hash))
+            yield walk
+
+
+def _rows_of(connection: Connection, chain: str | None) -> TextClause:
+    at = _SQLITE_AT if connection.dialect.name == "sqlite" else _PG_AT
+    columns = ", ".join(at if name == "at" else name for name in EXPORTED)
+    where = "" if chain is None else "WHERE chain = :chain"
+    return text(f"SELECT {columns} FROM audit_entries {where} ORDER BY chain, seq")  # noqa: S608  our own names
 
 
 def _emptied(connection: Connection, chain: str | None) -> list[BadEntry]:
@@ -173,6 +172,6 @@ def _exists(connection: Connection, job_id: str) -> bool:
 
 def _is_intact(row: Sequence[Any]) -> bool:
     try:
-        return hash_of(row[_PREV], canonical(row[:_PREV])) == row[_HASH]
+        return bool(hash_of(row[_PREV], canonical(row[:_PREV])) == row[_HASH])
     except (TypeError, ValueError):  # no entry of ours has such a value
         return False

@@ -61,7 +61,12 @@ class SqlWorkStore:
             conn.execute(
                 update(ACCOUNTS)
                 .where(ACCOUNTS.c.name == account)
-                .values(lease_owner=owner, lease_token=lease.token, lease_until=lease.until)
+                .values(
+                    lease_owner=owner,
+                    lease_token=lease.token,
+                    lease_until=lease.until,
+                    next_wake_at=now,  # due at once, should this holder die
+                )
             )
             takeover.take_back(conn, lease)
             takeover.start_due_jobs(conn, lease)
@@ -131,7 +136,7 @@ class SqlWorkStore:
                 [e for d in bare for e in entries.of_call(d, jobs[d.job_id], lease, late=True)],
             )
 
-    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> bool:
+    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
         with self._db.write() as conn:
             row = conn.execute(
                 select(ACCOUNTS.c.bell, ACCOUNTS.c.lease_token)
@@ -139,7 +144,7 @@ class SqlWorkStore:
                 .with_for_update()
             ).one()
             if row.lease_token != lease.token:
-                return False
+                return None
             now = db_now(conn)
             wake = next_due(conn, lease.account, now) if wake_after is None else now + wake_after
             if row.bell != lease.bell:
@@ -149,15 +154,15 @@ class SqlWorkStore:
                 .where(ACCOUNTS.c.name == lease.account)
                 .values(lease_owner="", lease_until=None, next_wake_at=wake)
             )
-            return wake is not None and wake <= now
+            return None if wake is None else max(wake - now, timedelta(0))
 
 
 def active_jobs(conn: Connection, account: str) -> Sequence[Job]:
-    """The jobs of an account that a worker may make calls for; the most urgent first."""
+    """The jobs of an account that a worker has in hand; the most urgent first."""
     states = [state.value for state in ACTIVE]
     rows = conn.execute(
         select(JOBS)
-        .where(JOBS.c.account == account, JOBS.c.state.in_(states))
+        .where(JOBS.c.account == account, JOBS.c.state.in_(states) | (JOBS.c.stopping != ""))
         .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
     )
     return [job_of(row) for row in rows]
@@ -186,7 +191,7 @@ def _settle_done(
         if one.children:
             _insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
         if one.listing is not None:
-            _write_listing(conn, one.job_id, one.listing)
+            _write_listing(conn, one.job_id, one.listing, lease.now)
     settled = [
         SettledItem.of(change.item, change.decision.outcome, change.decision.reason)
         for one in done
@@ -248,14 +253,15 @@ def _insert_children(
         conn.execute(insert(ITEMS), rows)
 
 
-def _write_listing(conn: Connection, job_id: str, listing: ListingProgress) -> None:
+def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now: datetime) -> None:
     conn.execute(
         update(JOBS)
         .where(JOBS.c.id == job_id)
         .values(
             list_cursor=listing.cursor,
             list_pages=listing.pages,
-            listed=listing.listed,
+            list_tries=listing.tries,
+            list_due_at=now + listing.after if listing.after else None,
             list_token=0,
         )
     )

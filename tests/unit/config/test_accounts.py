@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from worker.config.accounts import Account, Config, load
+from worker.config.accounts import Config, load
 from worker.config.sections import BulkDelete, Canary, Grace, Limits, Protect
 from worker.config.values import DayReset
 from worker.domain.calls import Seen, Target
 from worker.domain.errors import InvalidInput
-from worker.domain.limits import Purse, Window
+from worker.domain.limits import Window
 
 ZOHO = """
 [accounts.acme]
@@ -234,6 +234,7 @@ bulk_delete = { enabled = true, size = 200 }
 protect = { ids = ["46"], names = ["*"] }
 canary = { above = 0, percent = 100, min = 1, hold = "1h" }
 lists_comments = false
+call_timeout = "30s"
 """
     account = read(tmp_path, ACME + lines).account("acme")
 
@@ -243,6 +244,7 @@ lists_comments = false
     assert account.protect == Protect(ids=("46",), names=("*",))
     assert account.canary == Canary(above=0, percent=100, min=1, hold=timedelta(hours=1))
     assert not account.lists_comments
+    assert account.call_timeout == timedelta(seconds=30)
 
 
 @pytest.mark.parametrize("id_", ["", "a b", "é", "x" * 65, "../x"])
@@ -281,67 +283,6 @@ def test_what_truto_needs_is_asked_for(tmp_path: Path) -> None:
 )
 def test_a_key_of_zoho_is_refused_for_truto(tmp_path: Path, line: str) -> None:
     assert "is a key of zoho_books accounts alone" in refusal(tmp_path, f"{CRM}{line}\n")
-
-
-def test_an_account_has_a_purse_of_its_own() -> None:
-    account = Account(
-        name="acme",
-        provider="zoho_books",
-        base_url="https://www.zohoapis.com/books/v4",
-        organization_id="1",
-        token="env:T",
-        rate_share=0.5,
-        limits=Limits(day_resets=DayReset(at=time(7), zone="Europe/Berlin")),
-    )
-
-    assert account.purses(Config(path=Path("bulkdel.toml"))) == (
-        Purse(
-            name="acme",
-            windows=(Window(calls=100, per=timedelta(seconds=60)),),
-            per_day=1000,
-            day_reset=time(7),
-            day_zone="Europe/Berlin",
-            in_flight=5,
-            rate_share=0.5,
-            day_share=0.8,
-        ),
-    )
-
-
-def test_no_windows_and_no_calls_a_day_mean_no_limit(tmp_path: Path) -> None:
-    config = read(tmp_path, ACME + "limits = { windows = [], per_day = 0 }\n")
-
-    (purse,) = config.account("acme").purses(config)
-
-    assert (purse.windows, purse.per_day) == ((), None)
-
-
-def test_a_shared_purse_comes_after_the_own_one(tmp_path: Path) -> None:
-    shared = '\n[purses.truto-token]\nwindows = [[500, "10s"]]\n'
-    config = read(tmp_path, CRM + 'purse = "truto-token"\n' + shared)
-
-    own, token = config.account("crm").purses(config)
-
-    assert own.name == "crm"
-    assert token == Purse(
-        name="truto-token",
-        windows=(Window(calls=500, per=timedelta(seconds=10)),),
-        per_day=None,
-        in_flight=100,
-        rate_share=0.9,
-        day_share=0.8,
-    )
-
-
-def test_the_most_modest_sharer_decides_on_the_share(tmp_path: Path) -> None:
-    one = CRM + 'purse = "token"\nrate_share = 0.4\n'
-    other = CRM.replace("crm", "crm2") + 'purse = "token"\nday_share = 0.3\n'
-    config = read(tmp_path, one + other + "[purses.token]\nper_day = 10\n")
-
-    purses = {config.account(name).purses(config)[1] for name in ("crm", "crm2")}
-
-    (token,) = purses
-    assert (token.rate_share, token.day_share) == (0.4, 0.3)
 
 
 def test_protection_is_handed_to_planning(tmp_path: Path) -> None:

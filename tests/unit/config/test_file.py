@@ -68,12 +68,6 @@ base_url = "https://www.zohoapis.com/books/v4"
 organization_id = "10234695"
 token = "env:ACME_TOKEN"
 """
-POLICY = """
-[policies.p]
-account = "acme"
-schedule = "0 3 * * *"
-select = { status = "inactive" }
-"""
 
 SECTIONS: dict[tuple[str, ...], type[Section]] = {
     (): File,
@@ -248,21 +242,6 @@ def test_the_account_of_a_policy_must_be_there(tmp_path: Path) -> None:
     assert error.fix == "there are: acme, crm"
 
 
-def test_every_default_of_a_policy(tmp_path: Path) -> None:
-    policy = read(tmp_path, ACME + POLICY).policies["p"]
-
-    assert policy.model_dump() == {
-        "name": "p",
-        "account": "acme",
-        "schedule": "0 3 * * *",
-        "timezone": "UTC",
-        "select": {"status": "inactive"},
-        "cascade": (),
-        "guard": {"max_items": None, "max_percent": None, "max_times_median": None},
-        "confirm": "ask",
-    }
-
-
 def test_every_default_of_a_shared_purse(tmp_path: Path) -> None:
     config = read(tmp_path, "[purses.p]\n")
 
@@ -272,40 +251,6 @@ def test_every_default_of_a_shared_purse(tmp_path: Path) -> None:
         "per_day": 0,
         "in_flight": 100,
     }
-
-
-def test_filters_are_kept_as_text(tmp_path: Path) -> None:
-    select = '{ is_billable = true, customer_id = 46, status = "active" }'
-    text = ACME + POLICY.replace('{ status = "inactive" }', select)
-
-    policy = read(tmp_path, text).policies["p"]
-
-    assert policy.select == {"is_billable": "true", "customer_id": "46", "status": "active"}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "what"),
-    [
-        ('{ status = "inactive" }', "{}", "an empty one is never read as everything"),
-        ('{ status = "inactive" }', '"inactive"', "`[policies.p]`|must be a table"),
-        ('"inactive"', '" "', "`status` in \\[policies.p.select\\]"),
-        ('"inactive"', "[]", "`status` in \\[policies.p.select\\]"),
-        ('"inactive"', "1.5", "`status` in \\[policies.p.select\\]"),
-        ('schedule = "0 3 * * *"', "", "`schedule` in \\[policies.p\\] .* is needed"),
-        ('"0 3 * * *"', '" "', "`schedule`"),
-        ("schedule", 'timezone = "Mars"\nschedule', "is not a time zone"),
-        ("schedule", 'confirm = "yes"\nschedule', "`confirm`"),
-        ("schedule", 'cascade = "all"\nschedule', "`cascade` .* must be a list"),
-        ("schedule", "guard.max_items = 0\nschedule", "`max_items`"),
-        ("schedule", "guard.max_percent = 101\nschedule", "`max_percent`"),
-        ("schedule", "guard.max_times_median = 0\nschedule", "`max_times_median`"),
-    ],
-)
-def test_a_policy_outside_its_rules_is_refused(
-    tmp_path: Path, old: str, new: str, what: str
-) -> None:
-    with pytest.raises(InvalidInput, match=what):
-        read(tmp_path, ACME + POLICY.replace(old, new))
 
 
 def test_a_missing_file_has_no_accounts_and_says_where_it_looked(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ READ = Call(
 COMMENTS = replace(READ, source="comment")
 
 Body = dict[str, Any]
+Key = Any  # of an object or of a list
 
 
 def body_of(name: str) -> Body:
@@ -140,7 +141,7 @@ def test_a_name_cannot_break_a_database_or_steer_a_terminal() -> None:
     assert read(V4, LIST, body).projects[0].name == "ab[31mc \u00e9"
 
 
-def _put(*keys: Any, value: object) -> Callable[[Body], None]:
+def _put(*keys: Key, value: object) -> Callable[[Body], None]:
     def put(body: Body) -> None:
         *path, last = keys
         for key in path:
@@ -150,7 +151,7 @@ def _put(*keys: Any, value: object) -> Callable[[Body], None]:
     return put
 
 
-def _drop(*keys: Any) -> Callable[[Body], None]:
+def _drop(*keys: Key) -> Callable[[Body], None]:
     def drop(body: Body) -> None:
         *path, last = keys
         for key in path:

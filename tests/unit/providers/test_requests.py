@@ -170,6 +170,7 @@ def test_an_id_stays_one_segment_even_where_a_provider_allows_any_text(external_
     _, projects, segment = request.path.split("/")
 
     assert projects == "projects"
+    assert segment not in {"", ".", ".."}
     assert unquote(segment) == external_id
     assert request.path.isascii()
 

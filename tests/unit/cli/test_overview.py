@@ -1,0 +1,81 @@
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import worker.cli
+from worker.cli import SECTIONS, cli
+
+HEAVY = ("sqlalchemy", "celery", "rich", "pydantic", "httpx", "aiohttp", "redis")
+ENTRIES = {entry.name: entry for section in SECTIONS.values() for entry in section}
+
+
+def imported_by(*args: str) -> list[str]:
+    script = (
+        "import sys\n"
+        "from worker.cli import main\n"
+        f"sys.argv = ['bulkdel', *{list(args)!r}]\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "print('MODULES', code, *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(worker.cli.__file__).parents[2],
+        env={"PATH": os.environ["PATH"]},
+    )
+    marked = [line for line in ran.stdout.splitlines() if line.startswith("MODULES 0 ")]
+    assert marked, ran.stdout + ran.stderr
+    return marked[0].split()
+
+
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), *((name, "--help") for name in ENTRIES)]
+)
+def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
+    loaded = imported_by(*args)
+
+    assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_command_has_examples_json_and_no_input(name: str) -> None:
+    result = CliRunner().invoke(cli, [name, "--help"])
+
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert "--json" in result.output
+    assert "--no-input" in result.output
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_overview_says_of_a_command_what_its_own_help_says(name: str) -> None:
+    module, _, attribute = ENTRIES[name].where.partition(":")
+    command = getattr(import_module(f"worker.cli.{module}"), attribute)
+
+    assert isinstance(command, click.Command)
+    assert command.name == name
+    assert ENTRIES[name].line.startswith((command.short_help or "").rstrip("."))
+
+
+def test_every_module_of_the_package_can_be_run() -> None:
+    result = CliRunner().invoke(cli, ["--help"])
+
+    assert result.exit_code == 0
+    for name in ENTRIES:
+        assert f"  {name} " in result.output
+
+
+def test_an_unknown_command_is_wrong_usage_and_names_the_nearest() -> None:
+    result = CliRunner().invoke(cli, ["submti"])
+
+    assert result.exit_code == 2
+    assert "did you mean submit?" in result.stderr

@@ -1,0 +1,138 @@
+"""What the doctor says, fact by fact."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from worker.services.doctor import (
+    AccountFacts,
+    Check,
+    DatabaseFacts,
+    Facts,
+    Fault,
+    Level,
+    RedisFacts,
+    SecretFacts,
+    Seen,
+    examine,
+    exit_code,
+)
+
+ACCOUNT = AccountFacts(name="acme", secrets=(SecretFacts(reference="file:/token"),))
+DATABASE = DatabaseFacts(dialect="sqlite", revision="0002", skew=timedelta(0))
+REDIS = RedisFacts(where="the socket", policy="noeviction", persists=True, private=True)
+WELL = Facts(
+    config="bulkdel.toml",
+    accounts=(ACCOUNT,),
+    database=DATABASE,
+    redis=REDIS,
+    seen=(Seen(role="worker", host="one"),),
+)
+GONE = Fault(what="it is gone", fix="bring it back")
+
+
+def not_ok(facts: Facts) -> list[Check]:
+    return [check for check in examine(facts) if check.level is not Level.OK]
+
+
+def test_all_well_is_exit_0() -> None:
+    assert not_ok(WELL) == []
+    assert exit_code(examine(WELL)) == 0
+
+
+MISSING = {
+    "config": replace(WELL, config_fault=GONE, accounts=()),
+    "database": replace(WELL, database=DatabaseFacts(fault=GONE), seen=()),
+    "redis": replace(WELL, redis=RedisFacts(where="", fault=GONE)),
+    "broker": replace(WELL, broker_fault=GONE),
+    "workers": replace(WELL, seen=()),
+    "sweep": replace(WELL, database=replace(DATABASE, overdue=("acme",))),
+    "beat": replace(WELL, policies=1),
+    "account acme": replace(WELL, accounts=(replace(ACCOUNT, parked="refused"),)),
+    "secrets of acme": replace(
+        WELL,
+        accounts=(replace(ACCOUNT, secrets=(SecretFacts(reference="env:T", fault=GONE),)),),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_is_not_there_is_exit_9_and_has_a_fix(name: str) -> None:
+    found = not_ok(MISSING[name])
+
+    assert [(check.name, check.level) for check in found] == [(name, Level.MISSING)]
+    assert found[0].fix
+    assert exit_code(found) == 9
+
+
+TWO_HOSTS = (Seen(role="worker", host="one"), Seen(role="worker", host="two"))
+UNSAFE = {
+    "redis eviction": replace(WELL, redis=replace(REDIS, policy="allkeys-lru")),
+    "redis persistence": replace(WELL, redis=replace(REDIS, persists=False)),
+    "redis access": replace(WELL, redis=replace(REDIS, private=False)),
+    "database": replace(WELL, seen=TWO_HOSTS),
+    "clock": replace(WELL, database=replace(DATABASE, skew=timedelta(seconds=-6))),
+    "secrets of acme": replace(
+        WELL,
+        accounts=(
+            replace(
+                ACCOUNT,
+                secrets=(SecretFacts(reference="file:/token", readable_by_all=True),),
+            ),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_what_may_do_harm_is_exit_5_and_has_a_fix(name: str) -> None:
+    found = not_ok(UNSAFE[name])
+
+    assert [(check.name, check.level) for check in found] == [(name, Level.UNSAFE)]
+    assert found[0].fix
+    assert exit_code(found) == 5
+
+
+def test_what_redis_does_not_tell_counts_as_unsafe() -> None:
+    facts = replace(WELL, redis=replace(REDIS, policy=None, persists=None))
+
+    assert [check.name for check in not_ok(facts)] == ["redis eviction", "redis persistence"]
+
+
+def test_unsafe_is_said_before_missing() -> None:
+    facts = replace(UNSAFE["clock"], seen=())
+
+    assert exit_code(examine(facts)) == 5
+
+
+def test_a_password_makes_a_reachable_redis_safe() -> None:
+    facts = replace(WELL, redis=replace(REDIS, private=False, password=True))
+
+    assert not_ok(facts) == []
+
+
+def test_assumed_limits_are_told_and_are_no_fault() -> None:
+    facts = replace(WELL, accounts=(replace(ACCOUNT, unset=("per_day",)),))
+
+    told = [check for check in examine(facts) if check.name == "limits of acme"]
+
+    assert told[0].level is Level.OK
+    assert "per_day" in told[0].text
+    assert told[0].fix
+
+
+def test_postgresql_may_be_used_by_several_machines() -> None:
+    facts = replace(WELL, seen=TWO_HOSTS, database=replace(DATABASE, dialect="postgresql"))
+
+    assert not_ok(facts) == []
+
+
+def test_several_policies_without_beat_are_counted() -> None:
+    text = not_ok(replace(WELL, policies=2))[0].text
+
+    assert "2 policies" in text
+
+
+def test_a_file_without_accounts_is_not_enough() -> None:
+    assert [check.name for check in not_ok(replace(WELL, accounts=()))] == ["config"]

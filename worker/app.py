@@ -1,0 +1,155 @@
+"""The Celery application, the doorbell it makes, and what a worker does at start and stop."""
+
+import importlib.util
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, signals
+from kombu.exceptions import KombuError
+
+from worker.bootstrap import Desk
+from worker.config.settings import Settings
+from worker.domain.errors import BulkdelError
+from worker.runtime import Runtime
+from worker.telemetry import configure, logger
+from worker.wiring import addresses
+
+RUN_SLICE = "bulkdel.run_slice"
+SWEEP = "bulkdel.sweep"
+LONGEST_COUNTDOWN = timedelta(seconds=60)
+log = logger("app")
+
+
+def celery_settings() -> Mapping[str, Any]:
+    """The values of `celeryconfig.py`, from the wheel or from the repository's top level."""
+    here = Path(__file__).resolve().parent
+    places = (here / "_bundled" / "celeryconfig.py", here.parent / "celeryconfig.py")
+    path = next(place for place in places if place.is_file())
+    spec = importlib.util.spec_from_file_location("bulkdel_celeryconfig", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"cannot read {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {key: value for key, value in vars(module).items() if not key.startswith("_")}
+
+
+def make_app(environ: Mapping[str, str]) -> Celery:
+    """The application by the environment. Without a broker it can be made, but not used."""
+    try:
+        broker = addresses(Settings.load(environ)).broker
+    except BulkdelError:
+        broker = "redis://127.0.0.1:1/0"  # nothing listens there: a ring is refused
+    app = Celery("bulkdel", broker=broker, include=["worker.tasks"])
+    app.conf.update(celery_settings())
+    return app
+
+
+app = make_app(os.environ)
+
+
+class CeleryBell:
+    """The DoorBell port: one small message per ring, and no error if nobody can hear it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._is_on = settings.doorbells
+
+    def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
+        """Ask for a slice of this account. Never raises: the sweep is the net below."""
+        if self._is_on:
+            send(RUN_SLICE, account, after)
+
+
+def send(task: str, account: str, after: timedelta) -> None:
+    """Send one message; a broker that cannot be reached is a warning, not an error."""
+    seconds = min(after, LONGEST_COUNTDOWN).total_seconds()
+    try:
+        app.send_task(task, args=[account], countdown=seconds or None, retry=False)
+    except (KombuError, OSError) as error:
+        log.warning("doorbell.lost", account=account, error=type(error).__name__)
+
+
+class _SweepBell:
+    """The sweep's own rings, which are heard even where doorbells are switched off."""
+
+    def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
+        send(RUN_SLICE, account, after)
+
+
+@lru_cache(maxsize=1)
+def runtime() -> Runtime:
+    """The process' own runtime, made on first use."""
+    settings = Settings.load(os.environ)
+    return Runtime(Desk.open(os.environ, CeleryBell(settings)), sweep_bell=_SweepBell())
+
+
+class Sweeper(threading.Thread):
+    """Sweeps every few seconds until it is told to stop; an error never ends it."""
+
+    def __init__(self, every: timedelta) -> None:
+        super().__init__(name="sweeper", daemon=True)
+        self._every = every
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        while True:
+            try:
+                runtime().sweep(self._every)
+            except BulkdelError as error:
+                log.warning("sweep.failed", what=error.what, fix=error.fix)
+            except Exception:
+                log.exception("sweep.broken")
+            if self._stop.wait(self._every.total_seconds()):
+                return
+
+    def stop(self) -> None:
+        self._stop.set()
+
+
+_sweepers: list[Sweeper] = []
+
+
+@signals.worker_ready.connect
+def _start(**_: object) -> None:
+    settings = Settings.load(os.environ)
+    configure(settings.log_level)
+    if settings.sweep_seconds:
+        sweeper = Sweeper(timedelta(seconds=settings.sweep_seconds))
+        sweeper.start()
+        _sweepers.append(sweeper)
+
+
+@signals.worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    for sweeper in _sweepers:
+        sweeper.stop()
+
+
+@signals.worker_shutdown.connect
+def _close(**_: object) -> None:
+    if runtime.cache_info().currsize:
+        runtime().close()
+
+
+def worker_argv(concurrency: int) -> list[str]:
+    """The command line of a Celery worker of ours."""
+    options = ["--pool", "threads", "--concurrency", str(concurrency)]
+    quiet = [
+        "--loglevel",
+        "WARNING",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+    ]
+    return [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *options, *quiet]
+
+
+def beat_argv(schedule: Path) -> list[str]:
+    """The command line of celery beat; its schedule file holds nothing that cannot be lost."""
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "beat"]
+    return [*celery, "--loglevel", "WARNING", "--schedule", str(schedule)]

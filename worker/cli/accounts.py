@@ -1,0 +1,218 @@
+"""`accounts` and `accounts check`: what is configured and used, and whether it works."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from worker.cli.desk import open_desk
+from worker.cli.output import Output, table, talks
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from worker.bootstrap import Desk
+    from worker.cli.accounts_check import Checked
+    from worker.config.accounts import Account, Config
+    from worker.domain.limits import Purse, PurseBook
+    from worker.ports import AccountRow
+
+HEAD = ("ACCOUNT", "PROVIDER", "ORGANISATION", "WINDOW", "TODAY", "IN FLIGHT", "STATE")
+
+
+@click.group(invoke_without_command=True)
+@talks
+def accounts(out: Output) -> None:
+    """List the accounts: their limits, what is used of our share, and whether one is parked.
+
+    \b
+    Examples:
+      bulkdel accounts
+      bulkdel accounts check acme
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    desk = open_desk()
+    config = desk.config
+    if not config.accounts:
+        out.say(f"no accounts in {config.path}; bulkdel init writes the first")
+        return
+    rows = {row.name: row for row in desk.accounts.all()}
+    books = asyncio.run(_books(desk, _purses(config)))
+    if out.json:
+        for account in config.accounts.values():
+            out.record(account_view(account, config, rows.get(account.name), books))
+        return
+    lines = [line for a in config.accounts.values() for line in _lines(a, config, rows, books)]
+    head, *body = table(lines, head=HEAD)
+    out.data(head, bold=True)
+    out.data("\n".join(body))
+    if books is None:
+        out.say("books: not reachable (Redis does not answer), so what is used is not known")
+    parked = [name for name in config.accounts if name in rows and rows[name].parked_code]
+    for name in parked:
+        out.say(f"{name} is parked: {rows[name].parked_text}")
+        out.say(f"    fix: mend its credentials, then: bulkdel accounts check {name}")
+
+
+@accounts.command()
+@click.argument("account")
+@talks
+def check(out: Output, account: str) -> None:
+    """Make one call that reads, show what came back, and let a parked account go on.
+
+    \b
+    Examples:
+      bulkdel accounts check acme
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.cli.accounts_check import check_account
+
+    desk = open_desk()
+    chosen = desk.config.account(account)
+    checked = check_account(desk, chosen)
+    if out.json:
+        out.record(_checked_view(checked))
+        return
+    out.data(f"{account}: {chosen.provider} answers, and the token is good")
+    out.data(f"  organisation  {selector_value(chosen)}")
+    out.data("  rights        may read projects; whether it may delete shows the first deletion")
+    first = f", the first is {checked.example}" if checked.example else ""
+    more = "more than " if checked.more else ""
+    out.data(f"  seen          {more}{checked.projects} projects{first}")
+    for line in checked.quota:
+        out.data(f"  quota         {line}")
+    if checked.unparked:
+        out.data(f"  {account} was parked, and goes on now")
+
+
+def selector_value(account: "Account") -> str:
+    """What names the organisation, or whatever the provider calls it."""
+    return account.organization_id or account.integrated_account_id
+
+
+def account_view(
+    account: "Account",
+    config: "Config",
+    row: "AccountRow | None",
+    books: "Mapping[str, PurseBook] | None",
+) -> dict[str, Any]:
+    """An account as `--json` prints it; `purses` shows limits beside our share of them."""
+    purses = account.purses(config)
+    parked = row is not None and bool(row.parked_code)
+    return {
+        "account": account.name,
+        "provider": account.provider,
+        "dialect": account.dialect or None,
+        "organisation": selector_value(account),
+        "base_url": account.base_url,
+        "parked": {"code": row.parked_code, "text": row.parked_text} if row and parked else None,
+        "purses": [_purse_view(purse, (books or {}).get(purse.name)) for purse in purses],
+    }
+
+
+def _purse_view(purse: "Purse", book: "PurseBook | None") -> dict[str, Any]:
+    ours = purse.window_limits()
+    return {
+        "purse": purse.name,
+        "windows": [
+            {"calls": window.calls, "seconds": window.per.total_seconds(), "ours": share}
+            for window, share in zip(purse.windows, ours, strict=True)
+        ],
+        "per_day": purse.per_day,
+        "per_day_ours": purse.day_limit(),
+        "in_flight": purse.in_flight,
+        "used": None
+        if book is None
+        else {
+            "windows": list(book.used_windows),
+            "today": book.used_today,
+            "in_flight": book.in_flight,
+            "closed_until": _iso(book.closed_until),
+            "closed_reason": book.closed_reason or None,
+        },
+    }
+
+
+def _iso(at: "datetime | None") -> str | None:
+    from worker.services.views import iso
+
+    return iso(at)
+
+
+def _lines(
+    account: "Account",
+    config: "Config",
+    rows: "Mapping[str, AccountRow]",
+    books: "Mapping[str, PurseBook] | None",
+) -> list[tuple[str, ...]]:
+    own, *shared = account.purses(config)
+    row = rows.get(account.name)
+    parked = f"parked ({row.parked_code})" if row is not None and row.parked_code else ""
+    named = f"{account.provider} {account.dialect}".strip()
+    first = (account.name, named, selector_value(account))
+    lines: list[tuple[str, ...]] = []
+    lines.append((*first, *used_cells(own, (books or {}).get(own.name), parked)))
+    lines += [
+        (f"  {purse.name}", "(shared)", "", *used_cells(purse, (books or {}).get(purse.name), ""))
+        for purse in shared
+    ]
+    return lines
+
+
+def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[str, str, str, str]:
+    """Window, day, in flight and state of a purse: used of our share, `-` for what is unknown."""
+    from worker.config.values import duration_text
+
+    used = ["-"] * len(purse.windows) if book is None else [*map(str, book.used_windows)]
+    used += ["0"] * (len(purse.windows) - len(used))
+    windows = ", ".join(
+        f"{count}/{ours} in {duration_text(window.per)}"
+        for count, ours, window in zip(used, purse.window_limits(), purse.windows, strict=False)
+    )
+    day = purse.day_limit()
+    today = "-" if book is None else str(book.used_today)
+    flying = "-" if book is None else str(book.in_flight)
+    closed = ""
+    if book is not None and book.closed_until is not None:
+        closed = f"closed until {book.closed_until:%m-%d %H:%M:%S}"
+    return (
+        windows or "no limit",
+        "no limit" if day is None else f"{today}/{day}",
+        f"{flying}/{purse.in_flight}",
+        parked or closed or "ok",
+    )
+
+
+def _checked_view(checked: "Checked") -> dict[str, Any]:
+    return {
+        "account": checked.account,
+        "ok": True,
+        "projects": checked.projects,
+        "more": checked.more,
+        "unparked": checked.unparked,
+        "quota": list(checked.quota),
+    }
+
+
+def _purses(config: "Config") -> "list[Purse]":
+    every = [purse for account in config.accounts.values() for purse in account.purses(config)]
+    return list({purse.name: purse for purse in every}.values())
+
+
+async def _books(desk: "Desk", purses: "Sequence[Purse]") -> "Mapping[str, PurseBook] | None":
+    """What every purse has paid out, by its name; None if Redis does not say."""
+    from worker.cli.accounts_check import gate_of
+    from worker.domain.errors import Unreachable
+    from worker.ratelimit.port import GateClosed
+
+    try:
+        gate = gate_of(desk)
+    except Unreachable:
+        return None
+    try:
+        return {book.name: book for book in await gate.books(purses)}
+    except GateClosed:
+        return None
+    finally:
+        await gate.aclose()

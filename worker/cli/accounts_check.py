@@ -1,0 +1,203 @@
+"""One reading call for an account: with a permit, and with its entry in the audit log."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from worker.bootstrap import Desk
+from worker.config.accounts import Account
+from worker.domain.audit import Entry, Event, account_chain
+from worker.domain.calls import Action, Answer, Call
+from worker.domain.errors import (
+    BulkdelError,
+    CredentialsMissing,
+    InvalidInput,
+    Refused,
+    Unreachable,
+)
+from worker.domain.limits import Grant, Purse, Return
+from worker.domain.outcomes import Verdict
+from worker.providers.http import HttpProvider
+from worker.providers.requests import Connection
+from worker.ratelimit.port import Gate, GateClosed, GateEmpty
+from worker.ratelimit.redis_gate import RedisGate
+from worker.services.permits import MARGIN, closed_for, waiting_for
+from worker.services.tools import AccountFacts
+from worker.store import audit_log
+from worker.store.chain import append
+from worker.store.engine import now
+from worker.store.presence import deployment
+from worker.wiring import account_facts, addresses, connection_of
+
+LIST = Call(action=Action.LIST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """An account that works, and what its one call showed."""
+
+    account: str
+    projects: int
+    more: bool
+    example: str
+    quota: tuple[str, ...]
+    unparked: bool
+
+
+def check_account(desk: Desk, account: Account) -> Checked:
+    """List one page of projects; on success a parked account goes on.
+
+    Raises CredentialsMissing if the token is not there or is refused, Refused if the limits
+    leave no room, Unreachable without Redis or without a clear answer, and InvalidInput if the
+    provider takes the request for malformed.
+    """
+    connection = connection_of(account)
+    connection.token()  # before anything else: without it there is nothing to check
+    answer, quota = asyncio.run(_ask(desk, account, connection, gate_of(desk)))
+    if (error := failure_of(answer, account)) is not None:
+        raise error
+    names = [seen.name or seen.target.external_id for seen in answer.reading.projects]
+    return Checked(
+        account=account.name,
+        projects=len(names),
+        more=bool(answer.reading.next_cursor),
+        example=next(iter(names), ""),
+        quota=tuple(quota),
+        unparked=desk.accounts.unpark(
+            account.name, actor=desk.who.name, why="accounts check succeeded"
+        ),
+    )
+
+
+def gate_of(desk: Desk) -> RedisGate:
+    """The gate all workers of this database share; Unreachable if no Redis is known."""
+    url = addresses(desk.settings).redis
+    return RedisGate.at(url, prefix=f"bulkdel:{deployment(desk.db)}")
+
+
+def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
+    """What a call that did not succeed is raised as; None for one that did."""
+    said = answer.message or answer.verdict.value
+    match answer.verdict:
+        case Verdict.SEEN:
+            return None
+        case Verdict.UNAUTHORISED:
+            where = account.token or "its secrets"
+            return CredentialsMissing(
+                f"{account.name}: the provider refuses the token: {said}",
+                fix=f"put a token with the right to read and delete projects into {where}",
+            )
+        case Verdict.INVALID | Verdict.REFUSED | Verdict.ABSENT | Verdict.DELETED:
+            return InvalidInput(
+                f"{account.name}: the provider refuses the request: {said}",
+                fix="check base_url and organisation of the account in bulkdel.toml",
+            )
+        case Verdict.THROTTLED | Verdict.QUOTA_EXHAUSTED:
+            return Refused(
+                f"{account.name}: the provider allows no call now: {said}",
+                fix="wait; nothing is sent for this account meanwhile",
+            )
+        case Verdict.UNAVAILABLE | Verdict.AMBIGUOUS | Verdict.NOT_SENT:
+            return Unreachable(
+                f"{account.name}: the provider does not answer: {said}",
+                fix=f"check {account.base_url}, and try again",
+            )
+        case _:
+            assert_never(answer.verdict)
+
+
+async def _ask(
+    desk: Desk, account: Account, connection: Connection, gate: RedisGate
+) -> tuple[Answer, Sequence[str]]:
+    provider = HttpProvider(connection)
+    facts = account_facts(account, desk.config)
+    purses = facts.purses
+    lease = account.call_timeout + MARGIN
+    try:
+        grant = await _grant(desk, gate, facts, lease)
+        answer = await provider.perform(LIST)
+        _write_down(desk, account, answer)
+        back = [
+            Return(permit=permit, used=answer.verdict is not Verdict.NOT_SENT)
+            for permit in grant.permits
+        ]
+        await gate.exchange(purses, back=back, want=0, lease=lease)
+        closed = closed_for(answer, purses[0], _now(desk))
+        if closed is not None:
+            await gate.close(purses[0].name, until=closed, reason=answer.verdict.value)
+        books = await gate.books(purses)
+        used = zip(purses, books, strict=True)
+        return answer, [quota_line(purse, book.used_today) for purse, book in used]
+    except GateClosed as error:
+        raise Unreachable(
+            "Redis does not answer, so no call is made", fix="check BULKDEL_REDIS_URL"
+        ) from error
+    finally:
+        await provider.aclose()
+        await gate.aclose()
+
+
+async def _grant(desk: Desk, gate: Gate, facts: AccountFacts, lease: timedelta) -> Grant:
+    """One permit; Refused if there is none now."""
+    at, purses = _now(desk), facts.purses
+    try:
+        grant = await gate.exchange(purses, back=(), want=1, lease=lease)
+    except GateEmpty as empty:
+        for purse in purses:
+            if purse.name in empty.purses:
+                made = _calls(desk, facts.sharing[purse.name], purse, at)
+                await _rebuild(gate, purse, made, at)
+        grant = await gate.exchange(purses, back=(), want=1, lease=lease)
+    if not grant.permits:
+        raise Refused(f"no permit now: {waiting_for(grant, at).sentence}", fix="wait, try again")
+    return grant
+
+
+async def _rebuild(gate: Gate, purse: Purse, made: Sequence[datetime], at: datetime) -> None:
+    """Write a purse's books from the audit log, as every worker would."""
+    longest, start = purse.longest_window(), purse.day_start(at)
+    ages = [max(at - when, timedelta(0)) for when in made if at - when <= longest]
+    await gate.rebuild(purse, ages=ages, used_today=sum(when >= start for when in made))
+
+
+def _calls(desk: Desk, names: Sequence[str], purse: Purse, at: datetime) -> list[datetime]:
+    since = min(purse.day_start(at), at - purse.longest_window())
+    return [when for name in names for when in audit_log.calls_since(desk.db, name, since)]
+
+
+def quota_line(purse: Purse, used: int) -> str:
+    """What is used of a day, for people."""
+    if purse.per_day is None:
+        return f"{purse.name}: {used} calls today, the day is not limited"
+    return (
+        f"{purse.name}: {used} of our {purse.day_limit()} calls today "
+        f"(the provider allows {purse.per_day})"
+    )
+
+
+def _write_down(desk: Desk, account: Account, answer: Answer) -> None:
+    """No call without a trace: one that belongs to no job is on its account's chain."""
+    entry = Entry(
+        chain=account_chain(account.name),
+        account=account.name,
+        provider=account.provider,
+        event=Event.CALL,
+        actor=desk.who.name,
+        verdict=answer.verdict.value,
+        error_class=answer.error_class,
+        http_status=answer.http_status,
+        provider_code=answer.provider_code,
+        message=answer.message,
+        request_id=answer.request_id,
+        duration_ms=round(answer.duration.total_seconds() * 1000),
+        detail={"action": LIST.action.value, "page": "1", "why": "accounts check"},
+    )
+    with desk.db.write() as connection:
+        append(connection, [entry])
+
+
+def _now(desk: Desk) -> datetime:
+    with desk.db.read() as connection:
+        return now(connection)

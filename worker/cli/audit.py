@@ -1,0 +1,176 @@
+"""`audit`: the audit log filtered, printed or exported, and verified."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.output import Output, talks
+
+if TYPE_CHECKING:
+    from worker.store.audit_log import AuditEntry
+    from worker.store.engine import Database
+    from worker.store.verify import Verification
+
+FORMATS = ("table", "jsonl", "csv")
+TAMPERED = 5
+
+
+@click.group(invoke_without_command=True)
+@click.option("--job", help="Of this job.")
+@click.option("--account", help="Of this account.")
+@click.option("--kind", help="project, task, user, document, comment, timer.")
+@click.option("--id", "external_id", help="The provider's id of what was deleted.")
+@click.option(
+    "--outcome", multiple=True, help="deleted, failed_refused, …; or succeeded, failed, unknown."
+)
+@click.option("--actor", help="Who said so, or which worker did it.")
+@click.option("--since", help="From then on: 2026-11-21, an ISO time, or an age such as 7d.")
+@click.option("--until", help="Before then; dates are UTC and begin at midnight.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: table.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many entries.")
+@click.option("--after", help="Go on after this cursor, with the same filters.")
+@talks
+def audit(
+    out: Output,
+    job: str | None,
+    account: str | None,
+    kind: str | None,
+    external_id: str | None,
+    outcome: tuple[str, ...],
+    actor: str | None,
+    since: str | None,
+    until: str | None,
+    form: str | None,
+    limit: int | None,
+    after: str | None,
+) -> None:
+    """Ask the audit log: every call and every decision, in the order written.
+
+    \b
+    Examples:
+      bulkdel audit --job JOB --outcome failed,unknown
+      bulkdel audit --id 460000000044019
+      bulkdel audit --account acme --since 7d --format csv > acme.csv
+      bulkdel audit verify
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    from worker.audit import cursor_of, filter_of
+    from worker.cli.audit_formats import instant
+    from worker.domain.errors import InvalidInput
+    from worker.store import audit_log
+    from worker.store.engine import now
+
+    if out.json and form not in {None, "jsonl"}:
+        raise InvalidInput(f"--json and --format {form} contradict each other", fix="give one")
+    database = _database()
+    with database.read() as connection:
+        at = now(connection)
+    wanted = filter_of(
+        job=job,
+        account=account,
+        kind=kind,
+        external_id=external_id,
+        outcome=_outcomes(outcome),
+        actor=actor,
+        since=None if since is None else instant(since, at),
+        until=None if until is None else instant(until, at),
+    )
+    found = audit_log.query(database, wanted, limit=limit, after=after)
+    last = _Last(found)
+    _print(out, "jsonl" if out.json else form or "table", last)
+    if limit is not None and last.entry is not None and last.count == limit:
+        out.say(f"there may be more: --after {cursor_of(last.entry, wanted)}")
+    if last.entry is None:
+        out.say("no entry matches")
+
+
+@audit.command()
+@click.argument("job", required=False)
+@talks
+def verify(out: Output, job: str | None) -> int:
+    """Recompute the chains of hashes and compare entries with items: of one JOB, or of all.
+
+    \b
+    Examples:
+      bulkdel audit verify
+      bulkdel audit verify JOB
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.store.verify import verify as verify_chains
+
+    found = verify_chains(_database(), job)
+    if out.json:
+        out.record({"ok": found.is_sound, **asdict(found)})
+    else:
+        for line in verdict_lines(found):
+            out.data(line)
+    return 0 if found.is_sound else TAMPERED
+
+
+def verdict_lines(found: "Verification") -> list[str]:
+    """What verifying came to, for people."""
+    read = f"chains: {found.chains}, entries: {found.entries}"
+    if found.is_sound:
+        return [f"{read}: ok"]
+    lines = [f"{read}: NOT as they were written"]
+    if found.first_bad is not None:
+        bad = found.first_bad
+        lines.append(f"first bad entry: chain {bad.chain}, seq {bad.seq}: {bad.why}")
+    return [*lines, *(f"  {problem}" for problem in found.problems)]
+
+
+class _Last:
+    """Entries as they pass; the last one is remembered."""
+
+    def __init__(self, entries: "Iterable[AuditEntry]") -> None:
+        self._entries = entries
+        self.entry: AuditEntry | None = None
+        self.count = 0
+
+    def __iter__(self) -> "Iterator[AuditEntry]":
+        for entry in self._entries:
+            self.entry = entry
+            self.count += 1
+            yield entry
+
+
+def _print(out: Output, form: str, entries: "Iterable[AuditEntry]") -> None:
+    from worker.cli.audit_formats import csv_rows, heading, table_line
+
+    exported = (entry.exported() for entry in entries)
+    match form:
+        case "jsonl":
+            for one in exported:
+                out.record(one)
+        case "csv":
+            for line in csv_rows(exported):
+                click.echo(line, nl=False)
+        case _:
+            for number, one in enumerate(exported):
+                if number == 0:
+                    out.data(heading(), bold=True)
+                out.data(table_line(one))
+
+
+def _outcomes(given: Iterable[str]) -> list[str]:
+    """Outcomes by name, or all of a column of the report: `failed`, `skipped`, …."""
+    from worker.domain.outcomes import BUCKETS
+
+    words = [word.strip() for many in given for word in many.split(",") if word.strip()]
+    chosen: list[str] = []
+    for word in words:
+        in_bucket = [one.value for one, bucket in BUCKETS.items() if bucket.value == word]
+        chosen += in_bucket or [word]
+    return chosen
+
+
+def _database() -> "Database":
+    from worker.config.settings import Settings
+    from worker.store.engine import Database
+
+    database = Database(Settings.load(os.environ).database_url)
+    database.check_schema()
+    return database

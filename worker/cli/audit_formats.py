@@ -1,0 +1,107 @@
+"""Audit entries as table lines and CSV, and the times that narrow a query: pure."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.cli.output import printable
+from worker.domain.audit import EXPORTED
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+COLUMNS = (("AT (UTC)", 19), ("WHAT", 19), ("TARGET", 25), ("WHO", 11))
+GAP = "  "
+
+
+def heading() -> str:
+    """The first line of the table."""
+    return _line([name for name, _ in COLUMNS])
+
+
+def table_line(entry: Mapping[str, Any]) -> str:
+    """One exported entry as a line of at most 80 characters."""
+    at = str(entry["at"])[:19].replace("T", " ")
+    return _line([at, _what(entry), _target(entry), str(entry["actor"])])
+
+
+def csv_rows(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Exported entries as RFC 4180 lines, the names of the fields first, line ends included."""
+    yield _csv_line(EXPORTED)
+    for entry in entries:
+        yield _csv_line([_cell(entry[name]) for name in EXPORTED])
+
+
+def defused(text: str) -> str:
+    """The text, so that no spreadsheet takes it for a formula."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """A date, an ISO time (UTC unless it says otherwise) or an age such as 7d, as an instant.
+
+    Raises InvalidInput.
+    """
+    from worker.config.values import parse_duration
+    from worker.domain.catalogue import shown
+    from worker.domain.errors import InvalidInput
+
+    wrong = InvalidInput(
+        f"{shown(text)} is neither a date nor a time nor an age",
+        fix="write 2026-11-21, 2026-11-21T10:00:00Z or 7d (ms, s, m, h, d)",
+    )
+    try:
+        if re.fullmatch(r"[0-9]{1,9}(ms|s|m|h|d)", text):
+            return now - parse_duration(text)
+        at = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise wrong from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _what(entry: Mapping[str, Any]) -> str:
+    if entry["event"] == "job.moved":
+        return str(entry["detail"].get("to", entry["event"]))
+    return str(entry["outcome"] or entry["verdict"] or entry["event"])
+
+
+def _target(entry: Mapping[str, Any]) -> str:
+    if entry["kind"]:
+        return f"{entry['kind']} {entry['external_id']}"
+    if entry["event"].startswith("call"):
+        return str(entry["detail"].get("action", "call"))
+    return f"job {entry['job_id']}" if entry["job_id"] else f"account {entry['account']}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    fitted = [
+        _clipped(printable(cell), width).ljust(width)
+        for cell, (_, width) in zip(cells, COLUMNS, strict=True)
+    ]
+    return GAP.join(fitted).rstrip()
+
+
+def _clipped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case str():
+            return defused(value)
+        case dict():
+            return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        case _:
+            return str(value)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(cells)
+    return buffer.getvalue()

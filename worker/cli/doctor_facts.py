@@ -1,0 +1,217 @@
+"""What the doctor looks at, gathered: every fact may be missing, and none of it raises."""
+
+import asyncio
+import socket
+import stat
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker.config.accounts import Account, Config
+from worker.config.accounts import load as load_config
+from worker.config.settings import Settings
+from worker.config.values import is_loopback
+from worker.domain.errors import BulkdelError, CredentialsMissing, InvalidInput, Unreachable
+from worker.ports import AccountRow
+from worker.providers.secrets import resolve
+from worker.ratelimit.connection import connect
+from worker.services.doctor import (
+    OVERDUE_AFTER,
+    WORKER_SEEN_WITHIN,
+    AccountFacts,
+    DatabaseFacts,
+    Facts,
+    Fault,
+    RedisFacts,
+    SecretFacts,
+    Seen,
+)
+from worker.store import presence
+from worker.store.accounts import Accounts
+from worker.store.engine import Database, database_url, now, schema_revision
+from worker.wiring import addresses
+
+KNOCK_WITHIN = 2.0
+AMQP_PORT = 5672
+BUSY = frozenset({"windows", "per_day"})
+
+
+def gather(settings: Settings) -> Facts:
+    """Everything the rules look at."""
+    config, config_fault = _config(settings)
+    rows: dict[str, AccountRow] = {}
+    seen: tuple[Seen, ...] = ()
+    try:
+        database, rows, seen = _database(settings)
+    except BulkdelError as error:
+        database = DatabaseFacts(fault=_fault(error))
+    return Facts(
+        config=str(settings.config),
+        config_fault=config_fault,
+        accounts=tuple(account_facts(a, rows.get(a.name)) for a in config.accounts.values()),
+        policies=len(config.policies),
+        database=database,
+        redis=_redis(settings),
+        broker_fault=_broker(settings),
+        seen=seen,
+    )
+
+
+def account_facts(account: Account, row: AccountRow | None) -> AccountFacts:
+    """An account as configured, with its secrets looked at."""
+    unset = () if account.is_loopback else sorted(BUSY - account.limits.model_fields_set)
+    return AccountFacts(
+        name=account.name,
+        secrets=tuple(secret_facts(reference) for reference in _references(account)),
+        unset=tuple(unset),
+        parked=row.parked_text or row.parked_code if row is not None else "",
+    )
+
+
+def secret_facts(reference: str) -> SecretFacts:
+    """Whether a secret can be read here, and by whom else."""
+    fault: Fault | None = None
+    scheme, _, place = reference.partition(":")
+    try:
+        resolve(reference)
+    except CredentialsMissing as error:
+        fault = _fault(error)
+    readable = False
+    if scheme == "file" and fault is None:
+        mode = Path(place).expanduser().stat().st_mode
+        readable = bool(mode & stat.S_IROTH)
+    return SecretFacts(reference=reference, fault=fault, readable_by_all=readable)
+
+
+def _references(account: Account) -> list[str]:
+    if account.oauth is not None:
+        oauth = account.oauth
+        return [oauth.client_id, oauth.client_secret, oauth.refresh_token]
+    return [account.token] if account.token is not None else []
+
+
+def _config(settings: Settings) -> tuple[Config, Fault | None]:
+    try:
+        config = load_config(settings.config)
+    except InvalidInput as error:
+        return Config(path=settings.config), _fault(error)
+    if config.found:
+        return config, None
+    missing = f"there is no file {settings.config.absolute()}"
+    return config, Fault(what=missing, fix="bulkdel init writes one, or set BULKDEL_CONFIG")
+
+
+def _database(
+    settings: Settings,
+) -> tuple[DatabaseFacts, dict[str, AccountRow], tuple[Seen, ...]]:
+    database = Database(settings.database_url)
+    try:
+        _check_there(settings.database_url)
+        database.check_schema()
+        before = time.time()
+        with database.read() as connection:
+            at, revision = now(connection), schema_revision(connection)
+        ours = datetime.fromtimestamp((before + time.time()) / 2, UTC)
+        rows = {row.name: row for row in Accounts(database).all()}
+        facts = DatabaseFacts(
+            dialect=database.dialect,
+            revision=revision or "",
+            skew=at - ours,
+            overdue=overdue(rows.values(), at),
+        )
+        there = presence.alive(database, WORKER_SEEN_WITHIN)
+        return facts, rows, tuple(Seen(role=one.role, host=_host(one.owner)) for one in there)
+    finally:
+        database.dispose()
+
+
+def _check_there(url: str) -> None:
+    """Looking must not make an empty database file."""
+    read = database_url(url)
+    if read.get_backend_name() == "sqlite" and not Path(read.database or "").exists():
+        raise Unreachable(
+            f"there is no database file {read.database}", fix="bulkdel up, or: bulkdel db upgrade"
+        )
+
+
+def overdue(rows: Iterable[AccountRow], at: datetime) -> tuple[str, ...]:
+    """Accounts whose work is due for long, while nobody holds them."""
+    return tuple(
+        row.name
+        for row in rows
+        if row.next_wake_at is not None
+        and row.next_wake_at < at - OVERDUE_AFTER
+        and (row.lease_until is None or row.lease_until <= at)
+        and not row.parked_code
+    )
+
+
+def _host(owner: str) -> str:
+    """`worker@host:pid` names the host."""
+    return owner.rpartition("@")[2].partition(":")[0]
+
+
+def _redis(settings: Settings) -> RedisFacts:
+    try:
+        url = addresses(settings).redis
+    except Unreachable as error:
+        return RedisFacts(where="", fault=_fault(error))
+    parts = urlsplit(url)
+    is_socket = parts.scheme == "unix"
+    where = parts.path if is_socket else parts.netloc.rpartition("@")[2]
+    try:
+        policy, persists = asyncio.run(_asked(url))
+    except Exception as error:  # noqa: BLE001  whatever goes wrong: it cannot be asked, and that is the fact
+        fault = Fault(
+            what=f"{where} does not answer ({type(error).__name__})",
+            fix="start it, or correct BULKDEL_REDIS_URL",
+        )
+        return RedisFacts(where=where, fault=fault)
+    return RedisFacts(
+        where=where,
+        policy=policy,
+        persists=persists,
+        private=is_socket or is_loopback(url),
+        password=bool(parts.password),
+    )
+
+
+async def _asked(url: str) -> tuple[str | None, bool | None]:
+    """The eviction policy and whether it persists; None is what it does not tell."""
+    client = connect(url, timeout=timedelta(seconds=KNOCK_WITHIN))
+    try:
+        told = await client.info("memory")
+        persistence = await client.info("persistence")
+        try:
+            saves: str | None = (await client.config_get("save")).get("save")
+        except Exception:  # noqa: BLE001  services for rent forbid CONFIG, each in its own words
+            saves = None
+    finally:
+        await client.aclose()
+    policy = told.get("maxmemory_policy")
+    if persistence.get("aof_enabled"):
+        return policy, True
+    return policy, None if saves is None else bool(saves)
+
+
+def _broker(settings: Settings) -> Fault | None:
+    """Whether a broker of its own can be knocked at; Redis is looked at elsewhere."""
+    parts = urlsplit(settings.broker_url or "")
+    if parts.scheme not in {"amqp", "amqps", "pyamqp"}:
+        return None
+    try:
+        place = (parts.hostname or "127.0.0.1", parts.port or AMQP_PORT)
+        socket.create_connection(place, timeout=KNOCK_WITHIN).close()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        return Fault(
+            what=f"the broker does not answer: {why}",
+            fix="start it, or correct BULKDEL_BROKER_URL",
+        )
+    return None
+
+
+def _fault(error: BulkdelError) -> Fault:
+    return Fault(what=error.what, fix=error.fix)

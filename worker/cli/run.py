@@ -1,0 +1,269 @@
+"""`up`, `worker`, `beat` and `sandbox`: the processes that work, in the foreground."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from worker.cli.output import Output, talks
+
+if TYPE_CHECKING:
+    from worker.config.settings import Settings
+    from worker.embedded import Embedded
+    from worker.processes import ChildSpec
+    from worker.sandbox.server import Sandbox
+
+CONCURRENCY = 8
+ORGANIZATION = "10234695"
+SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  the made-up token of a made-up provider
+
+
+@click.command()
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=CONCURRENCY,
+    show_default=True,
+    help="Accounts worked at the same time, by each.",
+)
+@click.option("--upgrade", is_flag=True, help="Bring a database that is not SQLite up to date.")
+@talks
+def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
+    """Run all that is needed on this machine; Ctrl-C ends it all.
+
+    Database upgrade, Valkey (unless BULKDEL_REDIS_URL names a server), workers and the clock of
+    the policies. Jobs that are not finished go on at the next start.
+
+    \b
+    Examples:
+      bulkdel up
+      bulkdel up --workers 2
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker import supervisor
+    from worker.config.accounts import load
+    from worker.config.settings import Settings
+
+    settings = Settings.load(os.environ)
+    config = load(settings.config)
+    _ready_database(settings, upgrade=upgrade)
+    with _redis(settings) as embedded:
+        env = environment(settings)
+        children = _children(settings, env, workers=workers, concurrency=concurrency)
+        valkey = None if embedded is None else embedded.child()
+        where = os.path.relpath(settings.config) if config.found else "no bulkdel.toml yet"
+        out.say(f"accounts   {', '.join(config.accounts) or 'none'} ({where})")
+        out.say(f"database   {_without_password(settings.database_url)}")
+        out.say(f"redis      {_redis_in_words(settings, embedded)}")
+        out.say(f"running    {', '.join(child.name for child in children)}; Ctrl-C ends all")
+        if config.accounts:
+            name = next(iter(config.accounts))
+            out.say(f"submit     bulkdel submit --account {name} --ids-file ids.csv \\")
+            out.say('             --cascade all --reason "why these go"')
+        else:
+            out.say("next       bulkdel init")
+        everything = [*([] if valkey is None else [valkey]), *children]
+        return supervisor.run(everything, say=out.say)
+
+
+@click.command()
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    default=CONCURRENCY,
+    show_default=True,
+    help="Accounts worked at the same time.",
+)
+@talks
+def worker(out: Output, concurrency: int) -> None:
+    """Run a worker in the foreground; as many as you like, on any machine."""
+    from worker.app import worker_argv
+    from worker.config.settings import Settings
+
+    settings = Settings.load(os.environ)
+    _become(out, settings, worker_argv(concurrency))
+
+
+@click.command()
+@talks
+def beat(out: Output) -> None:
+    """Run the clock that fires policies in the foreground; one is enough."""
+    from worker.app import beat_argv
+    from worker.config.settings import Settings
+
+    settings = Settings.load(os.environ)
+    _become(out, settings, beat_argv(_schedule(settings)))
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
+@click.option("--organization", default=ORGANIZATION, show_default=True, help="Its id.")
+@click.option("--projects", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--tasks", type=click.IntRange(0, 999), default=3, show_default=True, help="Each.")
+@click.option("--users", type=click.IntRange(0, 999), default=2, show_default=True, help="Each.")
+@click.option("--documents", type=click.IntRange(0, 999), default=2, show_default=True)
+@click.option("--comments", type=click.IntRange(0, 999), default=3, show_default=True)
+@click.option("--token", default=SANDBOX_TOKEN, show_default=True, help="That it accepts.")
+@click.option("--ledger", type=click.Path(dir_okay=False, path_type=Path), help="JSON Lines.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@talks
+def sandbox(
+    out: Output,
+    port: int,
+    organization: str,
+    token: str,
+    ledger: Path | None,
+    seed: int,
+    projects: int,
+    tasks: int,
+    users: int,
+    documents: int,
+    comments: int,
+) -> None:
+    """Run a provider to play with on this machine, until Ctrl-C.
+
+    It speaks as Zoho Books v4 does and keeps nothing. What to put into bulkdel.toml is printed.
+
+    \b
+    Examples:
+      bulkdel sandbox
+      bulkdel sandbox --projects 1000 --ledger ledger.jsonl
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.domain.errors import Unreachable
+    from worker.sandbox.main import announce, serve
+    from worker.sandbox.seeding import Seed
+
+    def ready(running: "Sandbox") -> None:
+        announce(running)
+        out.say("an account that uses it, for bulkdel.toml:\n")
+        out.say(snippet(running.url, organization))
+        out.say(f"and its token:  export SANDBOX_TOKEN={token}")
+
+    sown = Seed(
+        organization_id=organization,
+        token=token,
+        projects=projects,
+        tasks=tasks,
+        users=users,
+        documents=documents,
+        comments=comments,
+    )
+    try:
+        serve(
+            "127.0.0.1",
+            port,
+            seeds=[sown],
+            ledger_path=ledger,
+            random_seed=seed,
+            ready=ready,
+        )
+    except OSError as error:
+        raise Unreachable(
+            f"the sandbox cannot run: {error.strerror or error}", fix="choose another --port"
+        ) from None
+
+
+def snippet(url: str, organization: str) -> str:
+    """An account of bulkdel.toml that uses a sandbox, with limits that do not slow it down."""
+    return "\n".join(
+        (
+            "[accounts.sandbox]",
+            'provider = "zoho_books"',
+            f'base_url = "{url}"',
+            f'organization_id = "{organization}"',
+            'token = "env:SANDBOX_TOKEN"',
+            'limits = { windows = [[100000, "60s"]], per_day = 1000000, in_flight = 20 }',
+            "",
+        )
+    )
+
+
+def environment(settings: "Settings") -> dict[str, str]:
+    """What children must be told so that they use what we use. Raises Unreachable without Redis.
+
+    An embedded server is told by its address, too: it may be another process's.
+    """
+    from worker.wiring import addresses
+
+    there = addresses(settings)
+    return {
+        "BULKDEL_DATABASE_URL": settings.database_url,
+        "BULKDEL_CONFIG": str(settings.config.absolute()),
+        "BULKDEL_DATA_DIR": str(settings.data_dir.absolute()),
+        "BULKDEL_REDIS_URL": there.redis,
+        "BULKDEL_BROKER_URL": there.broker,
+    }
+
+
+@contextlib.contextmanager
+def _redis(settings: "Settings") -> "Iterator[Embedded | None]":
+    from worker.domain.errors import Unreachable
+    from worker.embedded import EmbeddedUnavailable, start
+
+    if settings.redis_url is not None:
+        yield None
+        return
+    try:
+        embedded = start(settings.data_dir)
+    except EmbeddedUnavailable as error:
+        raise Unreachable(str(error), fix="or set BULKDEL_REDIS_URL") from None
+    with embedded:
+        yield embedded
+
+
+def _children(
+    settings: "Settings", env: Mapping[str, str], *, workers: int, concurrency: int
+) -> "list[ChildSpec]":
+    from worker.app import beat_argv, worker_argv
+    from worker.processes import ChildSpec
+
+    names = ["worker"] if workers == 1 else [f"worker {n}" for n in range(1, workers + 1)]
+    argv = tuple(worker_argv(concurrency))
+    clock = tuple(beat_argv(_schedule(settings)))
+    children = [ChildSpec(name=name, argv=argv, extra_env=env) for name in names]
+    return [*children, ChildSpec(name="beat", argv=clock, extra_env=env)]
+
+
+def _schedule(settings: "Settings") -> Path:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return settings.data_dir.absolute() / "beat-schedule"
+
+
+def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
+    from worker.store import migrate
+    from worker.store.engine import Database
+
+    if upgrade or settings.database_url.startswith("sqlite"):
+        migrate.upgrade(settings.database_url)
+    else:
+        Database(settings.database_url).check_schema()
+
+
+def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
+    _ready_database(settings, upgrade=False)
+    told = environment(settings)
+    os.environ.update(told)
+    out.say(f"redis      {_without_password(told['BULKDEL_REDIS_URL'])}")
+    os.execv(argv[0], list(argv))  # noqa: S606  the command is ours, and no shell reads it
+
+
+def _redis_in_words(settings: "Settings", embedded: "Embedded | None") -> str:
+    if embedded is None:
+        return _without_password(settings.redis_url or "")
+    whose = "its own Valkey" if embedded.owned else "the Valkey that runs already"
+    return f"{whose}, {embedded.socket}"
+
+
+def _without_password(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:***@{place}", query="").geturl()

@@ -1,0 +1,225 @@
+"""`init` and `db upgrade`: a first bulkdel.toml, and a database with its tables."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.cli.output import Output, talks
+
+if TYPE_CHECKING:
+    from worker.config.settings import Settings
+
+PROVIDERS = ("zoho_books", "truto")
+BASE_URLS = {
+    "zoho_books": "https://www.zohoapis.com/books/v4",
+    "truto": "https://api.truto.one",
+}
+LIMITS = {
+    "zoho_books": 'limits = { windows = [[100, "60s"]], per_day = 1000, in_flight = 5 }',
+    "truto": 'limits = { windows = [[50, "10s"]], per_day = 0, in_flight = 5 }',
+}
+SELECTORS = {"zoho_books": "organization_id", "truto": "integrated_account_id"}
+QUESTIONS = {
+    "zoho_books": "Organisation id (Zoho Books, Settings > Organisations):",
+    "truto": "Integrated account id (a UUID):",
+}
+
+TEMPLATE = """\
+# What bulkdel may reach, how fast, and what it must never delete.
+# Secrets never stand in this file, only where they are: "env:NAME" or "file:PATH".
+# An unknown key is an error that names the nearest one.
+
+[accounts.{name}]
+provider = {provider}
+base_url = {base_url}{url_note}
+{selector} = {selected}
+token = {token}
+
+# What the provider allows. Put in what your plan allows; these are the defaults:
+# {limits}
+
+# Our share of that; the rest is left to people and other programs:
+# rate_share = 0.9
+# day_share = 0.8
+
+# What no job may delete, by id or by a shell pattern of its name:
+# protect = {{ ids = ["460000000044019"], names = ["*KEEP*"] }}
+
+# A plan with more items is refused, unless --max-items raises it:
+# max_items = 1000
+
+# Up to this many items --yes is enough; above, the plan's word is needed:
+# auto_confirm_max = 10
+"""
+URL_NOTE = "  # your data centre: .com, .eu, .in, .com.au, .jp, .ca, .sa"
+
+
+@click.command()
+@click.option("--provider", type=click.Choice(PROVIDERS), help="Whose API it is.")
+@click.option("--name", help="The account's name: a-z, 0-9, - and _.")
+@click.option("--base-url", help="Where the API is.")
+@click.option("--organization-id", help="Zoho Books: the organisation.")
+@click.option("--integrated-account-id", help="Truto: the connected account.")
+@click.option("--token", help="Where the token is: env:NAME or file:PATH. Never the token.")
+@click.option("--yes", is_flag=True, help="Take the default of all that is not given.")
+@talks
+def init(
+    out: Output,
+    provider: str | None,
+    name: str | None,
+    base_url: str | None,
+    organization_id: str | None,
+    integrated_account_id: str | None,
+    token: str | None,
+    yes: bool,
+) -> None:
+    """Write a first bulkdel.toml and make the database.
+
+    \b
+    Examples:
+      bulkdel init
+      bulkdel init --name acme --organization-id 10234695 --token env:ACME_TOKEN --yes
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.config.settings import Settings
+    from worker.domain.errors import InvalidInput
+
+    settings = Settings.load(os.environ)
+    if settings.config.exists():
+        raise InvalidInput(
+            f"{settings.config} is there already, and is not overwritten",
+            fix="add to it by hand, or name another file with BULKDEL_CONFIG",
+        )
+    asks = out.can_ask and not yes
+    answers = _Answers(out, asks=asks)
+    provider = answers.get(provider, "Provider (zoho_books or truto)", default=PROVIDERS[0])
+    if provider not in PROVIDERS:
+        raise InvalidInput(f"no provider {provider!r}", fix=f"there are: {', '.join(PROVIDERS)}")
+    name = answers.get(name, "Name of the account", default="acme")
+    base_url = answers.get(base_url, "Base URL", default=BASE_URLS[provider])
+    given = {"zoho_books": organization_id, "truto": integrated_account_id}[provider]
+    flag = f"--{SELECTORS[provider].replace('_', '-')}"
+    selected = answers.needed(given, QUESTIONS[provider], flag=flag)
+    default = f"env:{name.upper().replace('-', '_')}_TOKEN"
+    token = answers.get(token, "Where the token is (env:NAME or file:PATH)", default=default)
+    text = render(name, provider, base_url=base_url, selected=selected, token=token)
+    write_config(settings.config, text)
+    _make_database(settings)
+    _tell(out, settings.config, name, token)
+
+
+def render(name: str, provider: str, *, base_url: str, selected: str, token: str) -> str:
+    """The text of a bulkdel.toml with one account; InvalidInput for a name that is none."""
+    import re
+
+    from worker.config.fields import NAME
+    from worker.config.values import parse_reference
+    from worker.domain.errors import InvalidInput
+
+    if not re.fullmatch(NAME, name, re.ASCII):
+        raise InvalidInput(
+            f"{name!r} cannot be the name of an account",
+            fix="a-z, 0-9, - and _, at most 63, a letter or digit first",
+        )
+    try:
+        # Before anything is written: somebody may have given the secret itself.
+        parse_reference(token)
+    except InvalidInput as error:
+        raise InvalidInput(f"--token {error.what}", fix=error.fix) from None
+    return TEMPLATE.format(
+        name=name,
+        provider=json.dumps(provider),
+        base_url=json.dumps(base_url),
+        url_note=URL_NOTE if base_url == BASE_URLS["zoho_books"] else "",
+        selector=SELECTORS[provider],
+        selected=json.dumps(selected),
+        token=json.dumps(token),
+        limits=LIMITS[provider],
+    )
+
+
+def write_config(path: Path, text: str) -> None:
+    """Write a new file and read it back; one that cannot be read does not stay."""
+    from worker.config.accounts import load
+    from worker.domain.errors import InvalidInput
+
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InvalidInput(f"{path} cannot be written: {why}", fix="BULKDEL_CONFIG") from None
+    try:
+        load(path)
+    except InvalidInput:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+
+
+class _Answers:
+    """Values from flags, else from a person, else by default."""
+
+    def __init__(self, out: Output, *, asks: bool) -> None:
+        self._out = out
+        self._asks = asks
+
+    def get(self, given: str | None, question: str, *, default: str) -> str:
+        if given is not None:
+            return given.strip()
+        return (self._out.ask(f"{question} [{default}]:") if self._asks else "") or default
+
+    def needed(self, given: str | None, question: str, *, flag: str) -> str:
+        from worker.domain.errors import InvalidInput
+
+        answer = given if given is not None else self._out.ask(question) if self._asks else ""
+        if not answer.strip():
+            raise InvalidInput(f"{flag} is needed", fix=f"bulkdel init {flag} …")
+        return answer.strip()
+
+
+def _make_database(settings: "Settings") -> None:
+    """The default database is a file, so there is nobody to ask; another one is left alone."""
+    from worker.store.migrate import upgrade
+
+    if settings.database_url.startswith("sqlite"):
+        upgrade(settings.database_url)
+
+
+def _tell(out: Output, path: Path, name: str, token: str) -> None:
+    if out.json:
+        out.record({"config": str(path), "account": name})
+        return
+    scheme, _, place = token.partition(":")
+    how = f"export {place}=…" if scheme == "env" else f"write the token into {place} (chmod 600)"
+    out.say(f"{path} is written. Next:")
+    out.say(f"  {how}")
+    out.say("  bulkdel up                       # in a terminal of its own: all that runs")
+    out.say(f"  bulkdel accounts check {name}")
+
+
+@click.group(no_args_is_help=False)
+@talks
+def db(_out: Output, /) -> None:
+    """Bring the database up to date."""
+
+
+@db.command()
+@talks
+def upgrade(out: Output) -> None:
+    """Make the tables of this release, or bring them up to it. Doing it again does no harm."""
+    from worker.config.settings import Settings
+    from worker.store import migrate
+
+    url = Settings.load(os.environ).database_url
+    before = migrate.current(url)
+    after = migrate.upgrade(url)
+    if out.json:
+        out.record({"from": before, "to": after})
+    elif before == after:
+        out.data(f"the database is up to date: {after}")
+    else:
+        out.data(f"the database went from {before or 'empty'} to {after}")

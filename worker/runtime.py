@@ -1,0 +1,173 @@
+"""A worker process: one event loop and its clients for life, made lazily after any fork."""
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as StillRunning
+from datetime import datetime, timedelta
+from functools import partial
+
+from worker.bootstrap import Desk
+from worker.config.accounts import Config
+from worker.domain.errors import BulkdelError
+from worker.domain.retry import RetryPolicy
+from worker.ports import DoorBell, Job
+from worker.providers.http import HttpProvider
+from worker.ratelimit.port import Gate
+from worker.ratelimit.redis_gate import RedisGate
+from worker.services import control
+from worker.services.execute import Pulses, run_slice
+from worker.services.sweep import sweep
+from worker.services.tools import Tools
+from worker.store import presence
+from worker.store.accounts import Accounts
+from worker.store.audit_log import calls_since
+from worker.store.endings import Endings
+from worker.store.plans import Plans
+from worker.store.work import SqlWorkStore
+from worker.telemetry import logger
+from worker.wiring import (
+    account_facts,
+    addresses,
+    confirm_rules,
+    connection_of,
+    owner_name,
+    secret_digest,
+)
+
+TASK_LIMIT = 4.6
+"""Seconds after which a task returns although calls of its slice are still in flight."""
+RING_WITHIN = timedelta(seconds=60)
+"""Longer waits are the sweep's: a message with a countdown lives in a worker's memory."""
+DRAIN = 25.0
+"""Seconds that a stopping process waits for its calls in flight."""
+log = logger("worker")
+
+
+class Runtime:
+    """Everything one worker process keeps. Threads of its pool hand slices to its loop."""
+
+    def __init__(self, desk: Desk, sweep_bell: DoorBell) -> None:
+        self.desk = desk
+        self._sweep_bell = sweep_bell
+        self.owner = owner_name("worker")
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._pulses = Pulses()
+        self._gate: Gate | None = None
+        self._tools: dict[str, tuple[Config, Tools]] = {}
+        self._making = threading.Lock()
+        self._running: set[Future[None]] = set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="loop", daemon=True)
+        self._thread.start()
+
+    def work(self, account: str) -> None:
+        """Work the account for one slice; returns within five seconds, whatever is in flight."""
+        if self._stopping.is_set():
+            return
+        future = asyncio.run_coroutine_threadsafe(self._slice(account), self._loop)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        try:
+            future.result(timeout=TASK_LIMIT)
+        except StillRunning:
+            log.info("slice.draining", account=account)
+
+    async def _slice(self, account: str) -> None:
+        try:
+            tools = await asyncio.to_thread(self._tools_of, account)
+            after = await run_slice(tools, self._pulses.of(account), self._stopping)
+        except BulkdelError as error:
+            log.warning("slice.failed", account=account, what=error.what, fix=error.fix)
+            return
+        except Exception:
+            log.exception("slice.broken", account=account)
+            return
+        if after is not None and after <= RING_WITHIN:
+            await asyncio.to_thread(self.desk.bell.ring, account, after)
+
+    def _tools_of(self, account: str) -> Tools:
+        """The account's tools; made anew when the configuration has changed."""
+        with self._making:
+            config = self.desk.config
+            there = self._tools.get(account)
+            if there is not None and there[0] is config:
+                return there[1]
+            tools = self._make_tools(config, account)
+            if there is not None:
+                asyncio.run_coroutine_threadsafe(there[1].provider.aclose(), self._loop)
+            self._tools[account] = (config, tools)
+            return tools
+
+    def _make_tools(self, config: Config, name: str) -> Tools:
+        account = config.account(name)
+        facts = account_facts(account, config)
+        lease = max(timedelta(seconds=30), account.call_timeout + timedelta(seconds=15))
+        db = self.desk.db
+        return Tools(
+            facts=facts,
+            work=SqlWorkStore(db, facts.catalogue.ranks),
+            plans=Plans(db, lease),
+            ends=Endings(db, lease),
+            accounts=Accounts(db),
+            gate=self._gate_of(),
+            provider=HttpProvider(connection_of(account)),
+            secret=partial(secret_digest, account),
+            calls_since=self._calls_since,
+            confirm=self._confirm,
+            clock=time.monotonic,
+            jitter=random.random,
+            owner=self.owner,
+            lease=lease,
+            policy=RetryPolicy(),
+        )
+
+    def _gate_of(self) -> Gate:
+        if self._gate is None:
+            prefix = f"bulkdel:{presence.deployment(self.desk.db)}"
+            self._gate = RedisGate.at(addresses(self.desk.settings).redis, prefix=prefix)
+        return self._gate
+
+    def _calls_since(self, account: str, since: datetime) -> list[datetime]:
+        return calls_since(self.desk.db, account, since)
+
+    def _confirm(self, job: Job) -> Job:
+        """The yes that was given with a submission."""
+        rules = confirm_rules(self.desk.config.account(job.account))
+        decide = control.confirm(rules, actor=job.who.name, word=None, yes=True)
+        return self.desk.jobs.change(job.id, decide)
+
+    def sweep(self, every: timedelta) -> int:
+        """One sweep, if it is this process' turn."""
+        db = self.desk.db
+        presence.seen(db, self.owner, "worker", "")
+        lease = timedelta(seconds=every.total_seconds() * 0.95)
+        return sweep(
+            Accounts(db),
+            self.desk.jobs,
+            self._sweep_bell,
+            every=every,
+            is_mine=lambda: presence.take_named_lease(db, "sweep", self.owner, lease),
+        )
+
+    def no_such_policy(self, name: str) -> None:
+        """Answer a policy's message."""
+        log.warning("policy.unknown", policy=name)
+
+    def close(self) -> None:
+        """Start nothing new, wait for the calls in flight, and leave."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        for future in list(self._running):
+            _wait(future)
+        presence.gone(self.desk.db, self.owner)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=2)
+
+
+def _wait(future: Future[None]) -> None:
+    try:
+        future.result(timeout=DRAIN)
+    except StillRunning:
+        log.warning("slice.left", fix="its calls are looked up by the next worker")

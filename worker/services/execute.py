@@ -1,0 +1,138 @@
+"""One account, one lease: take it, work a slice, say what it waits for, give it back."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from worker.domain.calls import Answer
+from worker.domain.errors import LeaseLost
+from worker.domain.states import Waiting
+from worker.ports import AccountRow, Batch, Job, Lease, WaitingOn
+from worker.ratelimit.port import GateClosed
+from worker.services.slice import GATE_RETRY, Ending, Slice
+from worker.services.tools import Tools, off
+
+PARKED_LOOK = timedelta(seconds=60)
+"""How often a parked account looks whether its secret was replaced."""
+PARKED_PROBE = timedelta(minutes=10)
+"""After this it is tried again with the same secret: the provider may have changed its mind."""
+OUTAGE_CAP = timedelta(seconds=30)
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What a process remembers of an account between slices. Forgetting it does no harm."""
+
+    outages: int = 0  # slices in a row that ended in an outage
+
+
+@dataclass(slots=True)
+class Pulses:
+    """The pulses by account."""
+
+    by_account: dict[str, Pulse] = field(default_factory=dict)
+
+    def of(self, account: str) -> Pulse:
+        """The account's pulse."""
+        return self.by_account.setdefault(account, Pulse())
+
+
+async def run_slice(tools: Tools, pulse: Pulse, stopping: asyncio.Event) -> timedelta | None:
+    """Work the account once; returns in how long it is due again, None if never or not ours."""
+    account = tools.facts.name
+    lease = await off(tools.work.take_lease, account, tools.owner, tools.lease)
+    if lease is None:
+        return None
+    part = Slice(tools=tools, lease=lease, stopping=stopping, calm=pulse.outages == 0)
+    try:
+        ending = await _work(part, await off(tools.accounts.get, account))
+        ending = _with_outage(ending, pulse)
+        await off(tools.work.commit, part.lease, _said(part, ending), tools.lease)
+        return await off(tools.work.give_lease, part.lease, ending.wake_after)
+    except LeaseLost:
+        late = await part.land()
+        if late:
+            await off(tools.work.late, part.lease, late)
+        return None
+
+
+async def _work(part: Slice, row: AccountRow) -> Ending:
+    tools = part.tools
+    if row.parked_code and await _is_still_parked(tools, row, part.lease):
+        committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
+        part.jobs = {job.id: job for job in committed.jobs}
+        return Ending(wake_after=PARKED_LOOK, waiting=_credentials(row.parked_text))
+    try:
+        await tools.gate.begin()
+    except GateClosed as closed:
+        committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
+        part.jobs = {job.id: job for job in committed.jobs}
+        sentence = f"no call without a permit: {closed}"
+        waiting = WaitingOn(code=Waiting.GATE, sentence=sentence)
+        return Ending(wake_after=GATE_RETRY, waiting=waiting)
+    ending = await part.run()
+    if ending.parked is None:
+        return ending
+    text = parked_text(ending.parked, tools.facts.name)
+    await off(
+        tools.accounts.park, part.lease, code="credentials", text=text, secret=tools.secret()
+    )
+    return Ending(wake_after=PARKED_LOOK, waiting=_credentials(text))
+
+
+async def _is_still_parked(tools: Tools, row: AccountRow, lease: Lease) -> bool:
+    replaced = tools.secret() != row.parked_secret
+    waited = row.parked_at is None or lease.now - row.parked_at >= PARKED_PROBE
+    if not (replaced or waited):
+        return True
+    why = "its secret was replaced" if replaced else "tried again after a while"
+    await off(tools.accounts.unpark, row.name, actor=tools.owner, why=why)
+    return False
+
+
+def parked_text(answer: Answer, account: str) -> str:
+    """What the provider said of the credentials, and the fix."""
+    said = answer.message or f"HTTP {answer.http_status}"
+    code = f" (code {answer.provider_code})" if answer.provider_code else ""
+    fix = f"mend the token, then: bulkdel accounts check {account}"
+    return f"credentials refused: {said}{code}; {fix}"
+
+
+def _credentials(text: str) -> WaitingOn:
+    return WaitingOn(code=Waiting.CREDENTIALS, sentence=text)
+
+
+def _with_outage(ending: Ending, pulse: Pulse) -> Ending:
+    """Wait longer the longer the provider is down."""
+    waiting = ending.waiting
+    if waiting is None or waiting.code is not Waiting.PROVIDER_OUTAGE:
+        pulse.outages = 0
+        return ending
+    pulse.outages += 1
+    after = min(OUTAGE_CAP, timedelta(seconds=1) * (1 << min(pulse.outages, 10)))
+    return replace(ending, wake_after=after)
+
+
+def _said(part: Slice, ending: Ending) -> Batch:
+    """What each job waits for now."""
+    waiting: Mapping[str, WaitingOn] = {
+        job.id: _dated(ending.waiting or _of_job(job), part.lease, ending.wake_after)
+        for job in part.jobs.values()
+    }
+    return Batch(waiting=waiting)
+
+
+def _of_job(job: Job) -> WaitingOn:
+    if job.list_tries and not job.listed:
+        sentence = f"page {job.list_cursor or '1'} of the listing cannot be read"
+        return WaitingOn(
+            code=Waiting.PROVIDER_OUTAGE, sentence=sentence, next_wake=job.list_due_at
+        )
+    return WaitingOn(code=Waiting.WORKER, sentence="a worker is on it")
+
+
+def _dated(waiting: WaitingOn, lease: Lease, after: timedelta | None) -> WaitingOn:
+    if waiting.next_wake is not None or after is None:
+        return waiting
+    return replace(waiting, next_wake=lease.now + after)

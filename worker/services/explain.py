@@ -1,0 +1,152 @@
+"""Why a job or an item stands where it stands, since when, and who or what can move it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from worker.domain.decide import Step
+from worker.domain.states import FINAL, ItemState, JobState, Waiting
+from worker.ports import AccountRow, Counts, Item, Job
+from worker.services.report import duration, headline, sum_lines
+
+_MOVES_IT = {
+    Waiting.RATE_LIMIT: "The limit of the provider moves it; nothing is to be done.",
+    Waiting.QUOTA_RESET: "It goes on by itself when the day's quota is given anew.",
+    Waiting.WINDOW: "It goes on by itself when its time comes.",
+    Waiting.DEPENDENCY: "It goes on by itself; lost answers are looked up five times in an hour.",
+    Waiting.PROVIDER_OUTAGE: "It goes on by itself when the provider answers again.",
+    Waiting.CREDENTIALS: "Mend the credentials, then: bulkdel accounts check {account}",
+    Waiting.GATE: "It goes on by itself when Redis, which keeps the limits, is back.",
+    Waiting.WORKER: "The next worker takes it.",
+    Waiting.CONFIRMATION: "A person moves it: bulkdel plan {job}",
+    Waiting.APPROVAL: "A second person moves it: bulkdel approve {job}",
+    Waiting.GRACE: "It starts by itself; bulkdel cancel {job} stops it before.",
+}
+_STEPS = {
+    Step.READ: "to be read for the plan",
+    Step.READY: "planned",
+    Step.RECHECK: "to be read again just before its deletion",
+    Step.DELETE: "to be deleted",
+    Step.LOOK: "to be looked for, as the answer to a deletion was lost",
+}
+
+
+class Told(Protocol):
+    """What an explanation reads of an audit entry."""
+
+    @property
+    def at(self) -> datetime: ...
+
+    @property
+    def event(self) -> str: ...
+
+    @property
+    def verdict(self) -> str: ...
+
+    @property
+    def outcome(self) -> str | None: ...
+
+    @property
+    def http_status(self) -> int | None: ...
+
+    @property
+    def provider_code(self) -> str: ...
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def detail(self) -> Mapping[str, Any]: ...
+
+    @property
+    def actor(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What an explanation knows beside the job: its account, the workers, the time."""
+
+    account: AccountRow
+    workers: int
+    now: datetime
+
+
+def explain_job(job: Job, counts: Counts, around: Around, last: Iterable[Told]) -> list[str]:
+    """Sentences about a job; `last` are its latest audit entries, oldest first."""
+    lines = [headline(job), *sum_lines(job, counts)]
+    if job.state not in FINAL:
+        lines += _why_not_final(job, around)
+    elif job.state is JobState.PLAN_FAILED:
+        lines.append("Its plan could not be made within 24 hours; nothing was deleted.")
+    elif job.state is JobState.EXPIRED:
+        lines.append("Nobody confirmed its plan in time; nothing was deleted. Submit it again.")
+    return lines + _history(last)
+
+
+def _why_not_final(job: Job, around: Around) -> list[str]:
+    lines = []
+    waits = job.waiting_on
+    if waits is not None:
+        since = f" (since {_at(waits.since)})" if waits.since else ""
+        lines.append(f"It waits on {waits.code}: {waits.sentence}{since}.")
+        if waits.next_wake and waits.next_wake > around.now:
+            left = duration(waits.next_wake - around.now)
+            lines.append(f"It is tried next at {_at(waits.next_wake)}, in {left}.")
+        lines.append(_moves(waits.code, job))
+    account = around.account
+    if account.parked_code:
+        since = f" since {_at(account.parked_at)}" if account.parked_at else ""
+        lines.append(f"The account {job.account} is parked{since}: {account.parked_text}.")
+        lines.append(f"Mend its credentials, then: bulkdel accounts check {job.account}")
+    elif account.lease_until and account.lease_until > around.now:
+        lines.append(f"The account is being worked on by {account.lease_owner}.")
+    if not around.workers:
+        lines.append("No worker is alive: start one with bulkdel up, or bulkdel worker.")
+    return lines
+
+
+def _moves(code: Waiting, job: Job) -> str:
+    if job.state is JobState.PAUSED:
+        return f"A person moves it: bulkdel resume {job.id}, or bulkdel cancel {job.id}"
+    return _MOVES_IT[code].format(account=job.account, job=job.id)
+
+
+def explain_item(item: Item, job: Job, around: Around, last: Sequence[Told]) -> list[str]:
+    """Sentences about an item; `last` are its latest audit entries, oldest first."""
+    target = item.seen.target
+    named = f" {item.seen.name!r}" if item.seen.name else ""
+    below = f" of project {target.parent_external_id}" if target.parent_external_id else ""
+    lines = [f"Item {item.id}: {target.kind} {target.external_id}{named}{below}, job {job.id}."]
+    why = f": {item.reason}" if item.reason else ""
+    if item.outcome is not None:
+        code = f" (provider's code {item.provider_code})" if item.provider_code else ""
+        lines.append(f"It ended {item.outcome}{why}{code}.")
+    else:
+        lines.append(f"It is {item.state}, {_STEPS[item.progress.step]}{why}.")
+        if item.state == ItemState.BLOCKED:
+            lines.append("Something must be gone first: children go before their project.")
+        if item.due_at and item.due_at > around.now:
+            left = duration(item.due_at - around.now)
+            lines.append(f"It is due at {_at(item.due_at)}, in {left}.")
+        lines += [f"Its job is {job.state}.", *_why_not_final(job, around)]
+    if item.progress.attempts:
+        lines.append(f"Deletions tried: {item.progress.attempts}.")
+    return lines + _history(last)
+
+
+def _history(last: Iterable[Told]) -> list[str]:
+    lines = [f"  {_at(entry.at)}  {_told(entry)}" for entry in last]
+    return ["", "Last entries of its audit log:", *lines] if lines else []
+
+
+def _told(entry: Told) -> str:
+    status = f"HTTP {entry.http_status}" if entry.http_status else ""
+    code = f"code {entry.provider_code}" if entry.provider_code else ""
+    way = " to ".join(str(entry.detail[end]) for end in ("from", "to") if end in entry.detail)
+    facts = [entry.event, way, entry.verdict, status, code, entry.outcome or "", entry.message]
+    return f"{' '.join(fact for fact in facts if fact)}  by {entry.actor}"
+
+
+def _at(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"

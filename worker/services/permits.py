@@ -1,0 +1,97 @@
+"""Permits for one slice: taken and handed back in one round trip, closed when told to."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from worker.domain.calls import Answer
+from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason
+from worker.domain.outcomes import Verdict
+from worker.domain.states import Waiting
+from worker.ports import WaitingOn
+from worker.ratelimit.port import GateEmpty
+from worker.services.tools import Tools, off
+
+THROTTLED_FOR = timedelta(seconds=10)
+"""How long a purse stays closed after a refusal that names no time."""
+MARGIN = timedelta(seconds=5)
+"""A permit outlives its call's deadline by this."""
+
+
+class Permits:
+    """The permits of one slice. What comes back is kept until the gate has taken it."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._back: list[Return] = []
+        self._lease = tools.facts.call_timeout + MARGIN
+
+    def give_back(self, permit: Permit, *, used: bool) -> None:
+        """Hand a permit back with the next exchange."""
+        self._back.append(Return(permit=permit, used=used))
+
+    async def take(self, want: int, now: datetime) -> Grant:
+        """Take up to `want` permits; raises GateClosed if the books cannot be asked."""
+        if not want and not self._back:
+            return Grant()
+        gate, purses = self._tools.gate, self._tools.facts.purses
+        try:
+            grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
+        except GateEmpty as empty:
+            await self._rebuild(empty.purses, now)
+            grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
+        self._back = []
+        return grant
+
+    async def _rebuild(self, names: Sequence[str], now: datetime) -> None:
+        tools = self._tools
+        for purse in tools.facts.purses:
+            if purse.name not in names:
+                continue
+            start = min(purse.day_start(now), now - purse.longest_window())
+            made: list[datetime] = []
+            for account in tools.facts.sharing[purse.name]:
+                made += await off(tools.calls_since, account, start)
+            today = [at for at in made if at >= purse.day_start(now)]
+            recent = [now - at for at in made if now - at <= purse.longest_window()]
+            await tools.gate.rebuild(
+                purse, ages=[max(age, timedelta(0)) for age in recent], used_today=len(today)
+            )
+
+    async def obey(self, answer: Answer, now: datetime) -> None:
+        """Close the account's purse for as long as a refusal says."""
+        purse = self._tools.facts.purses[0]
+        until = closed_for(answer, purse, now)
+        if until is not None:
+            why = f"{answer.verdict.value}: {answer.message}"[:200]
+            await self._tools.gate.close(purse.name, until=until, reason=why)
+
+
+def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:
+    """How long a purse stays closed after this answer; None if it does not close."""
+    match answer.verdict:
+        case Verdict.THROTTLED:
+            return answer.retry_after or THROTTLED_FOR
+        case Verdict.QUOTA_EXHAUSTED:
+            return answer.retry_after or purse.next_reset(now) - now
+        case _:
+            return None
+
+
+def waiting_for(grant: Grant, now: datetime) -> WaitingOn:
+    """Why a slice got fewer permits than it wanted, for people."""
+    wake = now + (grant.wait or timedelta(0))
+    match grant.reason:
+        case WaitReason.DAY:
+            text = (
+                f"the day's share of {grant.purse} is used; it resets at {wake:%Y-%m-%d %H:%M} UTC"
+            )
+            return WaitingOn(code=Waiting.QUOTA_RESET, sentence=text, next_wake=wake)
+        case WaitReason.CLOSED if grant.detail.startswith(Verdict.QUOTA_EXHAUSTED):
+            text = f"the provider's daily quota is used ({grant.detail})"
+            return WaitingOn(code=Waiting.QUOTA_RESET, sentence=text, next_wake=wake)
+        case WaitReason.CLOSED:
+            text = f"the provider asked to wait ({grant.detail})"
+            return WaitingOn(code=Waiting.RATE_LIMIT, sentence=text, next_wake=wake)
+        case _:
+            text = f"the rate limit of {grant.purse} is reached"
+            return WaitingOn(code=Waiting.RATE_LIMIT, sentence=text, next_wake=wake)

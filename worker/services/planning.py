@@ -1,0 +1,123 @@
+"""From the listing to the frozen plan: what is still to be read, and what it all comes to."""
+
+from datetime import datetime, timedelta
+
+from worker.domain.calls import PROJECT, Action, Call
+from worker.domain.canary import canary_size
+from worker.domain.plan import Finding, FindingLevel, Price, price, word_of
+from worker.domain.states import Waiting
+from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
+from worker.services.choose import Work
+from worker.services.tools import AccountFacts, Tools, off
+
+
+def next_page(job: Job) -> Work:
+    """The call for the next page of a job's listing."""
+    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=job.list_cursor))
+
+
+def enough(*, pages: int, unseen: int) -> bool:
+    """Whether reading what is missing one by one is cheaper than listing on.
+
+    The length of a listing is not known before its end. Stopping when as many pages were read
+    as projects are missing never costs more than twice the better of the two ways.
+    """
+    return unseen <= pages
+
+
+async def after_page(tools: Tools, lease: Lease, job: Job) -> bool:
+    """Whether the listing ends here; has what it did not show read by itself if need be."""
+    at_end = not job.list_cursor
+    unseen = await off(tools.plans.unseen, job.id)
+    if not at_end and not enough(pages=job.list_pages, unseen=unseen):
+        return False
+    alone = bool(unseen) and (not at_end or bool(tools.facts.protection.names))
+    await off(tools.plans.end_listing, lease, job.id, read_unseen=alone)
+    return True
+
+
+async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
+    """Freeze the plan of a job whose items have all been read."""
+    while await off(tools.plans.skip_duplicates, lease, job):
+        pass
+    await off(tools.plans.arrange, lease, job)
+    items = await off(tools.plans.measure, job)
+    plan = make_plan(job, items, tools.facts, lease.now)
+    if job.dry_run or not plan.items:
+        return await off(tools.plans.keep, lease, job, plan)
+    size = canary_size(
+        items.by_kind.get(PROJECT, 0),
+        above=tools.facts.canary_above,
+        percent=tools.facts.canary_percent,
+        least=tools.facts.canary_least,
+    )
+    last = await off(tools.plans.canary_end, job.id, size) if size else None
+    frozen = await off(
+        tools.plans.freeze, lease, job, plan, waiting=_asks(job, plan), canary_position=last
+    )
+    if job.options.auto_confirm and plan.items <= tools.facts.confirm.auto_confirm_max:
+        return await off(tools.confirm, frozen)
+    return frozen
+
+
+def _asks(job: Job, plan: PlanFacts) -> WaitingOn:
+    return WaitingOn(
+        code=Waiting.CONFIRMATION,
+        sentence=f'waits for its word: bulkdel confirm {job.id} --word "{plan.word}"',
+    )
+
+
+def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime) -> PlanFacts:
+    """The plan in figures and findings; pure."""
+    count = sum(items.by_kind.values())
+    cost = _price(job, items, facts)
+    return PlanFacts(
+        hash=items.digest,
+        word=word_of(count, job.account, items.digest),
+        items=count,
+        by_kind=items.by_kind,
+        calls=cost.calls,
+        calls_by_endpoint=cost.by_endpoint,
+        calls_spent=items.spent,
+        quota_share=cost.quota_share,
+        estimated_seconds=cost.seconds,
+        finish_at=now + timedelta(seconds=cost.seconds),
+        findings=tuple(_findings(job, items, facts, count)),
+        duplicates=job.plan.duplicates,
+        complete=True,
+    )
+
+
+def _price(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
+    by_endpoint = {f"DELETE {kind}": count for kind, count in items.own.items()}
+    projects = items.own.get(PROJECT, 0)
+    if job.options.recheck and projects:
+        for source in facts.catalogue.sources(job.options.cascade):
+            name = "GET project" if source == PROJECT else f"GET {source}"
+            by_endpoint[name] = projects
+    return price(by_endpoint, facts.purses, latency=facts.latency)
+
+
+def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) -> list[Finding]:
+    found = [
+        Finding(
+            level=FindingLevel.INFO,
+            code=outcome.value,
+            text=f"{number} items end {outcome} and are left out of the plan",
+        )
+        for outcome, number in sorted(items.skipped.items())
+    ]
+    if job.plan.duplicates:
+        text = f"{job.plan.duplicates} duplicate ids in the input were dropped"
+        found.append(Finding(level=FindingLevel.INFO, code="duplicates", text=text))
+    if items.unlisted:
+        text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
+        found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
+    if facts.catalogue.children and not job.options.cascade:
+        text = "cascade none: children are not looked at; a project goes with whatever hangs on it"
+        found.append(Finding(level=FindingLevel.WARNING, code="cascade_none", text=text))
+    limit = job.options.max_items or facts.max_items
+    if count > limit:
+        text = f"{count} items are more than max_items {limit}: submit with --max-items {count}"
+        found.append(Finding(level=FindingLevel.REFUSAL, code="max_items", text=text))
+    return found

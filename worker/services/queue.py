@@ -1,0 +1,114 @@
+"""The work a slice has at hand: loaded when it runs dry, from all jobs of the account in turn."""
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+
+from worker.domain.decide import Step
+from worker.domain.states import JobState
+from worker.ports import Done, Job, Lease
+from worker.services import planning
+from worker.services.choose import Work, choose
+from worker.services.tools import Tools, off
+
+AT_ONCE = 200
+"""Items loaded for one job at a time."""
+POLL = 0.2
+"""Seconds after which an empty queue looks again for items that have come due."""
+
+
+@dataclass(slots=True)
+class Queue:
+    """Calls that may leave. What is in it has no intent yet, so a crash forgets nothing."""
+
+    tools: Tools
+    known: dict[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    is_dry: bool = False  # nothing is due, and nothing is left to move on
+    _works: deque[Work] = field(default_factory=deque)
+    _under_way: dict[str, int] = field(default_factory=dict)  # calls by job
+    _looked: float = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._works)
+
+    def pop(self) -> Work:
+        """The next call; it counts as under way until it has `landed`."""
+        work = self._works.popleft()
+        self._under_way[work.job_id] = self._under_way.get(work.job_id, 0) + 1
+        return work
+
+    def clear(self) -> None:
+        """Forget what has not left."""
+        self._works.clear()
+
+    def drop(self, jobs: Collection[str]) -> None:
+        """Forget what has not left of these jobs: they were paused, stopped or moved on."""
+        if jobs:
+            self._works = deque(work for work in self._works if work.job_id not in jobs)
+            self._look_again()
+
+    def landed(self, done: Sequence[Done]) -> None:
+        """Calls that came back and are committed: what they released may be loaded."""
+        for one in done:
+            self._under_way[one.job_id] -= 1
+        if done:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looked, self.is_dry = float("-inf"), False
+
+    async def fill(self, lease: Lease, jobs: Sequence[Job]) -> None:
+        """Load due work of all jobs in turn once the queue is empty."""
+        if self._works or self.tools.clock() - self._looked < POLL:
+            return
+        self._looked, self.is_dry = self.tools.clock(), True
+        found = [await self._work_of(lease, job) for job in jobs]
+        turns = chain.from_iterable(zip_longest(*found))
+        self._works.extend(work for work in turns if work is not None)
+        if self._works:
+            self.is_dry = False
+
+    async def _work_of(self, lease: Lease, job: Job) -> list[Work]:
+        """The calls one job may make now; moves it on if there is none left to make."""
+        if job.stopping:
+            left_out = await off(self.tools.ends.leave_out, lease, job, _why(job))
+            if left_out:
+                self._look_again()
+                return []
+        if job.state is JobState.PLANNING and not job.listed and not job.stopping:
+            return await self._listing(lease, job)
+        items = await off(self.tools.work.load, lease, job, AT_ONCE)
+        rechecks = [item.id for item in items if item.progress.step is Step.RECHECK]
+        if rechecks:
+            self.known |= await off(self.tools.work.children, rechecks)
+        if not items and not self._under_way.get(job.id):
+            await self._move_on(lease, job)
+        return choose(items, self.tools.facts.catalogue, {job.id: job.options.cascade})
+
+    async def _listing(self, lease: Lease, job: Job) -> list[Work]:
+        waits = job.list_due_at is not None and job.list_due_at > lease.now
+        if waits or self._under_way.get(job.id):
+            return []
+        protected = sorted(self.tools.facts.protection.ids)
+        if protected and not job.list_pages:
+            await off(self.tools.plans.skip_protected, lease, job, protected)
+        if job.list_pages and await planning.after_page(self.tools, lease, job):
+            self._look_again()
+            return []
+        return [planning.next_page(job)]
+
+    async def _move_on(self, lease: Lease, job: Job) -> None:
+        if job.state is JobState.PLANNING and not job.stopping:
+            if not await off(self.tools.plans.is_read, job.id):
+                return
+            job = await planning.finish(self.tools, lease, job)
+            self._look_again()
+            if job.state is not JobState.PLANNING or job.stopping:
+                return
+        if await off(self.tools.ends.close, lease, job) is not None:
+            self._look_again()
+
+
+def _why(job: Job) -> str:
+    return "dry run: nothing is deleted" if job.dry_run else f"the job was {job.stopping}"

@@ -1,0 +1,144 @@
+"""What the answer to one call means for its items: decisions, ready to be committed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from worker.domain.calls import PROJECT, Action, Answer, Seen
+from worker.domain.catalogue import Catalogue
+from worker.domain.decide import Case, Decision, GoOn, Settle, Step, decide
+from worker.domain.outcomes import Outcome, Verdict
+from worker.domain.plan import Protection
+from worker.domain.retry import RetryPolicy
+from worker.ports import Change, Done, Item, Job, ListingProgress
+from worker.services.choose import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What decisions about an account's items are made by."""
+
+    catalogue: Catalogue
+    protection: Protection
+    policy: RetryPolicy
+
+
+def result_of(
+    work: Work,
+    answer: Answer,
+    *,
+    job: Job,
+    rules: Rules,
+    known: Mapping[int, frozenset[tuple[str, str]]],
+    jitter: float,
+) -> Done:
+    """A call that came back, with a decision for each of its items."""
+    changes: list[Change] = []
+    children: tuple[Seen, ...] = ()
+    for item in work.items:
+        case = _case(item, job, rules.catalogue, known)
+        decision = decide(case, item.progress, answer, rules.policy, jitter)
+        change = Change(item=item, decision=decision)
+        if item.progress.step is Step.READ and answer.verdict is Verdict.SEEN:
+            change, children = _read(change, answer, job, rules)
+        changes.append(change)
+    return Done(
+        job_id=job.id,
+        call=work.call,
+        answer=answer,
+        changes=tuple(changes),
+        children=children,
+    )
+
+
+def _case(
+    item: Item,
+    job: Job,
+    catalogue: Catalogue,
+    known: Mapping[int, frozenset[tuple[str, str]]],
+) -> Case:
+    return Case(
+        seen=item.seen,
+        known=known.get(item.id, frozenset()),
+        kinds=frozenset(job.options.cascade),
+        sources=len(catalogue.sources(job.options.cascade)),
+        stopping=bool(job.stopping),
+    )
+
+
+def _read(
+    change: Change, answer: Answer, job: Job, rules: Rules
+) -> tuple[Change, tuple[Seen, ...]]:
+    """Planning: what was read of a project is kept, and a protection spares all of it."""
+    reading = answer.reading
+    itself = next((p for p in reading.projects), change.item.seen)
+    seen = replace(itself, target=change.item.seen.target)
+    why = rules.protection.why(seen)
+    for child in reading.children:
+        below = rules.protection.why(child)
+        why = why or (below and f"its {child.target.kind} {child.target.external_id}: {below}")
+    if why:
+        decision: Decision = Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why)
+        return replace(change, decision=decision, seen=seen), ()
+    children = tuple(
+        replace(child, goes_with_parent=child.goes_with_parent or job.options.background)
+        for child in reading.children
+        if child.target.kind in job.options.cascade
+    )
+    return replace(change, seen=seen), children
+
+
+def page_of(
+    work: Work,
+    answer: Answer,
+    *,
+    job: Job,
+    matched: Mapping[str, Item],
+    rules: Rules,
+    jitter: float,
+) -> Done:
+    """A page of the listing: what it shows of the job's items, and where it goes on.
+
+    A page that could not be read leaves the listing where it was, to be read again later.
+    """
+    changes = []
+    for seen in answer.reading.projects if answer.verdict is Verdict.SEEN else ():
+        item = matched.get(seen.target.external_id)
+        if item is not None:
+            changes.append(_listed(item, seen, rules.protection))
+    tries = job.list_tries + (answer.verdict.is_attempt)
+    progress = ListingProgress(
+        cursor=job.list_cursor,
+        pages=job.list_pages,
+        tries=tries,
+        after=rules.policy.after(tries, jitter) if tries else timedelta(0),
+    )
+    if answer.verdict is Verdict.SEEN:
+        progress = ListingProgress(cursor=answer.reading.next_cursor, pages=job.list_pages + 1)
+    return Done(
+        job_id=job.id,
+        call=work.call,
+        answer=answer,
+        changes=tuple(changes),
+        listing=progress,
+    )
+
+
+def _listed(item: Item, seen: Seen, protection: Protection) -> Change:
+    seen = replace(seen, target=item.seen.target)
+    why = protection.why(seen)
+    decision: Decision = GoOn(progress=item.progress)
+    if why:
+        decision = Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why)
+    return Change(item=item, decision=decision, seen=seen)
+
+
+def is_listing(work: Work) -> bool:
+    """Whether this call is a page of a job's listing."""
+    return work.call.action is Action.LIST
+
+
+def ids_shown(answer: Answer) -> list[str]:
+    """The projects a page shows."""
+    shown = (seen.target for seen in answer.reading.projects)
+    return [target.external_id for target in shown if target.kind == PROJECT]

@@ -1,0 +1,222 @@
+"""The work of one lease holder in one go: due items in, calls out, outcomes committed.
+
+One loop over steps. Each turn hands permits back and takes new ones in one round trip, then
+commits what came back together with the intents of the calls about to leave, then starts these.
+A slice never sleeps for a permit: it ends, and says when the account is due again.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from worker.domain.calls import Answer
+from worker.domain.limits import Grant, Permit, WaitReason
+from worker.domain.outcomes import Verdict
+from worker.domain.states import Waiting
+from worker.ports import Batch, Done, Job, Lease, WaitingOn
+from worker.ratelimit.port import GateClosed
+from worker.services.choose import Work
+from worker.services.permits import Permits, waiting_for
+from worker.services.queue import Queue
+from worker.services.results import Rules, ids_shown, is_listing, page_of, result_of
+from worker.services.tools import Tools, off
+
+SHORT = 0.5
+"""Seconds in which a slice starts new calls."""
+LONG = 4.0
+"""The same while no other account waits."""
+RENEW = 5.0
+"""Seconds after which a lease is renewed even if no call came back."""
+GATE_RETRY = timedelta(seconds=5)
+"""How long to wait when the books of the limits cannot be asked."""
+UNANSWERED = frozenset({Verdict.NOT_SENT, Verdict.UNAVAILABLE, Verdict.AMBIGUOUS})
+OUTAGE_AFTER = 10
+"""Calls in a row without an answer, after which the provider counts as down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """A call that is under way, its permit, and its task."""
+
+    work: Work
+    job: Job
+    permit: Permit
+    task: asyncio.Task[Answer]
+    known: Mapping[int, frozenset[tuple[str, str]]]  # planned children by project item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a slice starts nothing any more, and when it makes sense to come again."""
+
+    wake_after: timedelta | None = None
+    waiting: WaitingOn | None = None
+    parked: Answer | None = None
+
+
+@dataclass(slots=True)
+class Slice:
+    """One lease's work; `run` is called once."""
+
+    tools: Tools
+    lease: Lease
+    stopping: asyncio.Event  # the process is about to end: start nothing new
+    calm: bool = True  # False: the provider was down a moment ago, so one call goes first
+    jobs: dict[str, Job] = field(default_factory=dict)
+    _end: Ending | None = None
+    _failures: int = 0  # calls in a row without an answer
+    _flying: list[Flight] = field(default_factory=list)
+    _done: list[Done] = field(default_factory=list)
+
+    async def run(self) -> Ending:
+        """Work until nothing is due, permits run out or the time is over."""
+        permits, queue = Permits(self.tools), Queue(self.tools)
+        time = _Time(self.tools, self.lease.account)
+        await self._commit((), queue)
+        while True:
+            if self._may_start() and await time.is_left():
+                await queue.fill(self.lease, list(self.jobs.values()))
+            else:
+                queue.clear()
+            chosen = await self._take(permits, queue)
+            before = self.jobs
+            if self._done or chosen or self._flying:
+                await self._commit([work for work, _ in chosen], queue)
+            self._flying += [self._start(*pair, before, queue) for pair in chosen]
+            if self._flying:
+                await self._collect(permits)
+            elif queue.is_dry or not self._may_start() or not await time.is_left():
+                return self._end or Ending()
+            else:
+                await self._commit((), queue)  # a job was moved on: look at all of them again
+
+    def _may_start(self) -> bool:
+        return self._end is None and not self.stopping.is_set()
+
+    async def _take(self, permits: Permits, queue: Queue) -> list[tuple[Work, Permit]]:
+        """Pair due work with permits; what was not granted stays in the queue."""
+        places = (self.tools.facts.in_flight if self.calm else 1) - len(self._flying)
+        want = min(max(places, 0), len(queue)) if self._may_start() else 0
+        try:
+            grant = await permits.take(want, self.lease.now)
+        except GateClosed as closed:
+            waiting = WaitingOn(code=Waiting.GATE, sentence=f"no call without a permit: {closed}")
+            self._end = Ending(wake_after=GATE_RETRY, waiting=waiting)
+            return []
+        if len(grant.permits) < want and grant.reason is not None:
+            self._stop_for(grant)
+        return [(queue.pop(), permit) for permit in grant.permits]
+
+    def _stop_for(self, grant: Grant) -> None:
+        if grant.reason is WaitReason.IN_FLIGHT and (self._flying or grant.permits):
+            return  # places come back as our own calls do
+        self._end = Ending(wake_after=grant.wait, waiting=waiting_for(grant, self.lease.now))
+
+    async def _commit(self, works: Sequence[Work], queue: Queue) -> None:
+        """One transaction: what came back, and the intents of `works`."""
+        batch = Batch(
+            done=tuple(self._done),
+            opens=[item for work in works for item in work.items],
+            listing=[work.job_id for work in works if is_listing(work)],
+        )
+        committed = await off(self.tools.work.commit, self.lease, batch, self.tools.lease)
+        self._done.clear()
+        before = self.jobs
+        self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
+        queue.landed(batch.done)
+        queue.drop({job.id for job in before.values() if _has_moved(job, self.jobs)})
+
+    def _start(self, work: Work, permit: Permit, jobs: Mapping[str, Job], queue: Queue) -> Flight:
+        call = asyncio.create_task(self.tools.provider.perform(work.call))
+        job = jobs[work.job_id]
+        return Flight(work=work, job=job, permit=permit, task=call, known=queue.known)
+
+    async def _collect(self, permits: Permits) -> None:
+        """Wait for the first call to come back, and take in all that have."""
+        tasks = [flight.task for flight in self._flying]
+        await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)
+        landed = [flight for flight in self._flying if flight.task.done()]
+        self._flying = [flight for flight in self._flying if not flight.task.done()]
+        for flight in landed:
+            answer = flight.task.result()
+            permits.give_back(flight.permit, used=was_sent(answer))
+            self._done.append(await self._result(flight, answer))
+            self._judge(answer)
+            await self._obey(permits, answer)
+
+    async def _obey(self, permits: Permits, answer: Answer) -> None:
+        try:
+            await permits.obey(answer, self.lease.now)
+        except GateClosed as closed:
+            waiting = WaitingOn(code=Waiting.GATE, sentence=f"no call without a permit: {closed}")
+            self._end = Ending(wake_after=GATE_RETRY, waiting=waiting)
+
+    async def _result(self, flight: Flight, answer: Answer) -> Done:
+        facts, jitter = self.tools.facts, self.tools.jitter()
+        rules = Rules(
+            catalogue=facts.catalogue, protection=facts.protection, policy=self.tools.policy
+        )
+        job = self.jobs.get(flight.job.id, flight.job)
+        if is_listing(flight.work):
+            items = await off(self.tools.work.match, job.id, ids_shown(answer))
+            matched = {item.seen.target.external_id: item for item in items}
+            return page_of(
+                flight.work, answer, job=job, matched=matched, rules=rules, jitter=jitter
+            )
+        return result_of(
+            flight.work, answer, job=job, rules=rules, known=flight.known, jitter=jitter
+        )
+
+    def _judge(self, answer: Answer) -> None:
+        """Notice what concerns the whole account: its credentials, an outage."""
+        if answer.verdict is Verdict.UNAUTHORISED:
+            self._end = Ending(parked=answer)
+        if answer.verdict not in UNANSWERED:
+            self._failures, self.calm = 0, True
+            return
+        self._failures += 1
+        if self._failures >= (OUTAGE_AFTER if self.calm else 1):
+            self.calm = False
+            said = answer.message or answer.error_class or f"HTTP {answer.http_status}"
+            sentence = f"the provider does not answer ({said})"
+            waiting = WaitingOn(code=Waiting.PROVIDER_OUTAGE, sentence=sentence)
+            self._end = self._end or Ending(waiting=waiting)
+
+    async def land(self) -> list[Done]:
+        """After the slice broke off: wait for the calls in flight; all answers are late now."""
+        late, self._done = self._done, []
+        flying, self._flying = self._flying, []
+        for flight in flying:
+            answer = await flight.task
+            late.append(Done(job_id=flight.work.job_id, call=flight.work.call, answer=answer))
+        return late
+
+
+def was_sent(answer: Answer) -> bool:
+    """Whether the provider may have counted this call."""
+    return answer.verdict is not Verdict.NOT_SENT and answer.error_class != "credentials"
+
+
+def _has_moved(job: Job, jobs: Mapping[str, Job]) -> bool:
+    """Whether what was loaded for the job must not leave any more."""
+    there = jobs.get(job.id)
+    return there is None or (there.state, there.stopping) != (job.state, job.stopping)
+
+
+class _Time:
+    """How long a slice may start calls: half a second, or more while no other account waits."""
+
+    def __init__(self, tools: Tools, account: str) -> None:
+        self._tools, self._account = tools, account
+        self._until = tools.clock() + SHORT
+        self._last = tools.clock() + LONG
+
+    async def is_left(self) -> bool:
+        now = self._tools.clock()
+        if now < self._until:
+            return True
+        if now >= self._last or not await off(self._tools.accounts.is_alone, self._account):
+            return False
+        self._until = min(now + SHORT, self._last)
+        return True

@@ -1,0 +1,67 @@
+"""What a slice works with: the ports, and what the configuration says of its account."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
+
+from worker.domain.catalogue import Catalogue
+from worker.domain.limits import Purse
+from worker.domain.plan import Protection
+from worker.domain.retry import RetryPolicy
+from worker.ports import AccountStore, EndStore, Job, PlanStore, Provider, WorkStore
+from worker.ratelimit.port import Gate
+from worker.services.control import ConfirmRules
+
+Args = ParamSpec("Args")
+Result = TypeVar("Result")
+
+
+async def off(call: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
+    """Run a synchronous call in a thread, beside the loop."""
+    return await asyncio.to_thread(call, *args, **kwargs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountFacts:
+    """What the configuration says of an account, as far as its work needs it."""
+
+    name: str
+    catalogue: Catalogue
+    purses: tuple[Purse, ...]  # its own first
+    sharing: dict[str, tuple[str, ...]]  # accounts by purse
+    protection: Protection
+    max_items: int
+    canary_above: int
+    canary_percent: float
+    canary_least: int
+    call_timeout: timedelta
+    confirm: ConfirmRules
+    latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that may be under way at once."""
+        return min(purse.in_flight for purse in self.purses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """Everything a slice needs, handed in."""
+
+    facts: AccountFacts
+    work: WorkStore
+    plans: PlanStore
+    ends: EndStore
+    accounts: AccountStore
+    gate: Gate
+    provider: Provider
+    secret: Callable[[], str]  # digest of the account's secret as it is now; "" if missing
+    calls_since: Callable[[str, datetime], Sequence[datetime]]  # answered calls of an account
+    confirm: Callable[[Job], Job]  # a yes given with the submission
+    clock: Callable[[], float]  # seconds, monotonic
+    jitter: Callable[[], float]  # in [0, 1)
+    owner: str
+    lease: timedelta
+    policy: RetryPolicy

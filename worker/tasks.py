@@ -1,0 +1,39 @@
+"""The Celery tasks: a few lines each, no decisions."""
+
+from datetime import timedelta
+from typing import Any
+
+from worker.app import app, runtime
+from worker.services.inbox import request_of
+
+
+@app.task(name="bulkdel.run_slice")
+def run_slice(account: str) -> None:
+    """Work an account for one slice."""
+    runtime().work(account)
+
+
+@app.task(name="bulkdel.plan_job")
+def plan_job(job_id: str) -> None:
+    """Work the account of a job that was just submitted."""
+    runtime().work(runtime().desk.jobs.get(job_id).account)
+
+
+@app.task(name="bulkdel.sweep")
+def sweep() -> None:
+    """Sweep now, if it is this process' turn."""
+    runtime().sweep(timedelta(seconds=10))
+
+
+@app.task(name="bulkdel.submit", acks_late=True, bind=True)
+def submit(self: Any, request: dict[str, Any]) -> str:  # noqa: ANN401  Celery's own task class
+    """Take a job in for another service; the key makes a redelivery harmless."""
+    asked, ids = request_of(request)
+    desk = runtime().desk.acting_as(f"task:{self.request.origin or 'unknown'}")
+    return desk.submit(asked, ids).job.id
+
+
+@app.task(name="bulkdel.run_policy")
+def run_policy(name: str) -> None:
+    """Fire a policy; there is none in this release, so the message is answered by a warning."""
+    runtime().no_such_policy(name)

@@ -1,0 +1,143 @@
+"""Adapters from settings: where Redis is, how a provider is reached, what an account allows."""
+
+import getpass
+import os
+import socket
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from worker import embedded
+from worker.config.accounts import Account, Config
+from worker.config.accounts import load as load_config
+from worker.config.settings import Settings
+from worker.domain.catalogue import Catalogue
+from worker.domain.errors import CredentialsMissing, Unreachable
+from worker.ports import Who
+from worker.providers.registry import dialect_of
+from worker.providers.requests import Connection
+from worker.providers.secrets import digest, resolve
+from worker.services.control import ConfirmRules
+from worker.services.tools import AccountFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where Redis is, for the gate and as Celery's broker."""
+
+    redis: str
+    broker: str
+
+
+def addresses(settings: Settings) -> Addresses:
+    """The configured Redis and broker, else the embedded server of this data directory.
+
+    Raises Unreachable if there is neither.
+    """
+    if settings.redis_url:
+        return Addresses(redis=settings.redis_url, broker=settings.broker or settings.redis_url)
+    server = embedded.find(settings.data_dir)
+    if server is None:
+        raise Unreachable(
+            "there is no Redis: BULKDEL_REDIS_URL is not set and nothing runs here",
+            fix="run: bulkdel up   (or set BULKDEL_REDIS_URL)",
+        )
+    return Addresses(redis=server.redis_url, broker=settings.broker_url or server.url)
+
+
+class Accountbook:
+    """The configuration, read again when its file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read_at: int | None = None
+        self._config: Config | None = None
+
+    def now(self) -> Config:
+        """The configuration as it stands; the same object while the file is the same."""
+        changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
+        if self._config is None or changed_at != self._read_at:
+            self._config, self._read_at = load_config(self._path), changed_at
+        return self._config
+
+
+def account_facts(account: Account, config: Config) -> AccountFacts:
+    """What the configuration says of an account, as its work needs it."""
+    purses = account.purses(config)
+    users = {
+        purse.name: tuple(
+            other.name
+            for other in config.accounts.values()
+            if purse.name in {other.name, other.purse}
+        )
+        for purse in purses
+    }
+    return AccountFacts(
+        name=account.name,
+        catalogue=catalogue_of(account),
+        purses=purses,
+        sharing=users,
+        protection=account.protection(),
+        max_items=account.max_items,
+        canary_above=account.canary.above,
+        canary_percent=account.canary.percent,
+        canary_least=account.canary.min,
+        call_timeout=account.call_timeout,
+        confirm=confirm_rules(account),
+    )
+
+
+def connection_of(account: Account) -> Connection:
+    """How to reach the account's provider; its secret is read at each call."""
+    return Connection(
+        name=account.name,
+        base_url=account.base_url,
+        dialect=dialect_of(account.provider, account.dialect),
+        selector=account.organization_param,
+        selector_value=account.organization_id,
+        token=partial(secret_of, account),
+        in_flight=min(account.limits.in_flight, 100),
+        deadline=account.call_timeout,
+    )
+
+
+def secret_of(account: Account) -> str:
+    """The account's token; CredentialsMissing if it cannot be read here."""
+    if account.token is None:
+        raise CredentialsMissing(
+            f"account {account.name} has no token", fix='write token = "env:NAME" for it'
+        )
+    return resolve(account.token)
+
+
+def secret_digest(account: Account) -> str:
+    """A digest by which a replaced token is noticed; empty while it is missing."""
+    try:
+        return digest(secret_of(account))
+    except CredentialsMissing:
+        return ""
+
+
+def catalogue_of(account: Account) -> Catalogue:
+    """What an account's provider has to delete."""
+    return dialect_of(account.provider, account.dialect).catalogue
+
+
+def confirm_rules(account: Account) -> ConfirmRules:
+    """What an account asks of a confirmation."""
+    return ConfirmRules(
+        auto_confirm_max=account.auto_confirm_max,
+        grace_above=account.grace.above,
+        grace=account.grace.wait,
+    )
+
+
+def who_am_i(settings: Settings) -> Who:
+    """Who runs this process: the claimed name, and what the machine knows."""
+    user = getpass.getuser()
+    return Who(name=settings.actor or user, os_user=user, host=socket.gethostname())
+
+
+def owner_name(role: str) -> str:
+    """How this process signs its leases and entries."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}"
