@@ -1,10 +1,9 @@
 """Fresh databases for tests: a SQLite file, or a PostgreSQL database cloned from a template.
 
-Loaded as a plugin: `pytest_plugins = ["tests.databases"]`. Without PostgreSQL its tests are
-skipped on a laptop and fail where CI is set. BULKDEL_TEST_POSTGRES names another server.
+Loaded as a plugin by `tests/conftest.py`. Without PostgreSQL its tests are
+skipped on a laptop and fail where CI is set.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,52 +15,41 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.services import need_postgres
 from worker.store.engine import Database
 from worker.store.migrate import upgrade
 
-SERVER = os.environ.get("BULKDEL_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432")
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)]
 
 
-def _url(name: str) -> str:
-    return f"{SERVER}/{name}"
-
-
-def _on_server(statement: LiteralString, *names: str) -> None:
-    with psycopg.connect(_url("postgres"), autocommit=True, connect_timeout=5) as connection:
+def _on_server(server: str, statement: LiteralString, *names: str) -> None:
+    with psycopg.connect(f"{server}/postgres", autocommit=True, connect_timeout=5) as connection:
         connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @contextmanager
-def _postgresql_database(template: str | None = None) -> Iterator[str]:
+def _postgresql_database(server: str, template: str | None = None) -> Iterator[str]:
     name = f"bulkdel_test_{uuid4().hex[:12]}"
     if template is None:
-        _on_server("CREATE DATABASE {}", name)
+        _on_server(server, "CREATE DATABASE {}", name)
     else:
-        _on_server("CREATE DATABASE {} TEMPLATE {}", name, template)
+        _on_server(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
     try:
         yield name
     finally:
-        _on_server("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        _on_server(server, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
 @pytest.fixture(scope="session")
-def postgresql_server() -> None:
-    """PostgreSQL answers; or the test is skipped, and fails where CI is set."""
-    try:
-        _on_server("SELECT 1")
-    except psycopg.OperationalError as error:
-        missing = f"PostgreSQL does not answer at {SERVER}: {error}"
-        if os.environ.get("CI"):
-            pytest.fail(missing, pytrace=False)
-        pytest.skip(missing)
+def postgresql_server() -> str:
+    """PostgreSQL answers here; or the test is skipped, and fails where CI is set."""
+    return need_postgres()
 
 
 @pytest.fixture(scope="session")
-def _postgresql_template(request: pytest.FixtureRequest) -> Iterator[str]:
-    request.getfixturevalue("postgresql_server")
-    with _postgresql_database() as name:
-        upgrade(_url(name))
+def _postgresql_template(postgresql_server: str) -> Iterator[str]:
+    with _postgresql_database(postgresql_server) as name:
+        upgrade(f"{postgresql_server}/{name}")
         yield name
 
 
@@ -81,10 +69,10 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(_postgresql_template: str) -> Iterator[str]:
+def postgresql_url(postgresql_server: str, _postgresql_template: str) -> Iterator[str]:
     """A fresh PostgreSQL database with all tables, dropped afterwards."""
-    with _postgresql_database(_postgresql_template) as name:
-        yield _url(name)
+    with _postgresql_database(postgresql_server, _postgresql_template) as name:
+        yield f"{postgresql_server}/{name}"
 
 
 @pytest.fixture(params=BOTH)
@@ -107,6 +95,6 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'folder' / 'bulkdel.db'}"
         return
-    request.getfixturevalue("postgresql_server")
-    with _postgresql_database() as name:
-        yield _url(name)
+    server = str(request.getfixturevalue("postgresql_server"))
+    with _postgresql_database(server) as name:
+        yield f"{server}/{name}"

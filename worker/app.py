@@ -4,7 +4,7 @@ import importlib.util
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from worker.wiring import addresses
 RUN_SLICE = "bulkdel.run_slice"
 SWEEP = "bulkdel.sweep"
 LONGEST_COUNTDOWN = timedelta(seconds=60)
+HEARTBEAT = timedelta(seconds=5)
 log = logger("app")
 
 
@@ -88,22 +89,23 @@ def runtime() -> Runtime:
     return Runtime(Desk.open(os.environ, CeleryBell(settings)), sweep_bell=_SweepBell())
 
 
-class Sweeper(threading.Thread):
-    """Sweeps every few seconds until it is told to stop; an error never ends it."""
+class Repeated(threading.Thread):
+    """Does something every few seconds until it is told to stop; an error never ends it."""
 
-    def __init__(self, every: timedelta) -> None:
-        super().__init__(name="sweeper", daemon=True)
+    def __init__(self, name: str, every: timedelta, what: Callable[[], object]) -> None:
+        super().__init__(name=name, daemon=True)
         self._every = every
+        self._what = what
         self._stop = threading.Event()
 
     def run(self) -> None:
         while True:
             try:
-                runtime().sweep(self._every)
+                self._what()
             except BulkdelError as error:
-                log.warning("sweep.failed", what=error.what, fix=error.fix)
+                log.warning("repeated.failed", name=self.name, what=error.what, fix=error.fix)
             except Exception:
-                log.exception("sweep.broken")
+                log.exception("repeated.broken", name=self.name)
             if self._stop.wait(self._every.total_seconds()):
                 return
 
@@ -111,23 +113,37 @@ class Sweeper(threading.Thread):
         self._stop.set()
 
 
-_sweepers: list[Sweeper] = []
+_repeated: list[Repeated] = []
+
+
+def _repeat(name: str, every: timedelta, what: Callable[[], object]) -> None:
+    thread = Repeated(name, every, what)
+    thread.start()
+    _repeated.append(thread)
 
 
 @signals.worker_ready.connect
 def _start(**_: object) -> None:
     settings = Settings.load(os.environ)
     configure(settings.log_level)
+    _repeat("heartbeat", HEARTBEAT, lambda: runtime().beat("worker"))
     if settings.sweep_seconds:
-        sweeper = Sweeper(timedelta(seconds=settings.sweep_seconds))
-        sweeper.start()
-        _sweepers.append(sweeper)
+        every = timedelta(seconds=settings.sweep_seconds)
+        _repeat("sweep", every, lambda: runtime().sweep(every))
+
+
+@signals.beat_init.connect
+def _start_beat(**_: object) -> None:
+    configure(Settings.load(os.environ).log_level)
+    _repeat("heartbeat", HEARTBEAT, lambda: runtime().beat("beat"))
 
 
 @signals.worker_shutting_down.connect
 def _stop(**_: object) -> None:
-    for sweeper in _sweepers:
-        sweeper.stop()
+    for thread in _repeated:
+        thread.stop()
+    if runtime.cache_info().currsize:
+        runtime().start_nothing()
 
 
 @signals.worker_shutdown.connect

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 
 from worker.bootstrap import Desk
 from worker.config.accounts import Config
@@ -43,6 +44,7 @@ RING_WITHIN = timedelta(seconds=60)
 """Longer waits are the sweep's: a message with a countdown lives in a worker's memory."""
 DRAIN = 25.0
 """Seconds that a stopping process waits for its calls in flight."""
+VERSION = version("bulkdel")
 log = logger("worker")
 
 
@@ -142,7 +144,6 @@ class Runtime:
     def sweep(self, every: timedelta) -> int:
         """One sweep, if it is this process' turn."""
         db = self.desk.db
-        presence.seen(db, self.owner, "worker", "")
         lease = timedelta(seconds=every.total_seconds() * 0.95)
         return sweep(
             Accounts(db),
@@ -152,13 +153,21 @@ class Runtime:
             is_mine=lambda: presence.take_named_lease(db, "sweep", self.owner, lease),
         )
 
+    def beat(self, role: str) -> None:
+        """Say that this process is alive."""
+        presence.seen(self.desk.db, f"{role}{self.owner.removeprefix('worker')}", role, VERSION)
+
     def no_such_policy(self, name: str) -> None:
         """Answer a policy's message."""
         log.warning("policy.unknown", policy=name)
 
+    def start_nothing(self) -> None:
+        """Start no new call; slices end as their calls come back."""
+        self._loop.call_soon_threadsafe(self._stopping.set)
+
     def close(self) -> None:
         """Start nothing new, wait for the calls in flight, and leave."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        self.start_nothing()
         for future in list(self._running):
             _wait(future)
         presence.gone(self.desk.db, self.owner)

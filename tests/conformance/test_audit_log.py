@@ -12,8 +12,6 @@ from worker.store import audit_log
 from worker.store.audit_log import Filter, cursor_of, query
 from worker.store.engine import Database
 
-pytest_plugins = ["tests.databases"]
-
 
 @pytest.fixture
 def settled_job(database: Database) -> Database:

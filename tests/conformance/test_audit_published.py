@@ -9,8 +9,6 @@ from worker.audit import cursor_of, filter_of, query
 from worker.domain.errors import InvalidInput, Unreachable
 from worker.store.engine import Database
 
-pytest_plugins = ["tests.databases"]
-
 
 @pytest.fixture(autouse=True)
 def _settled_job(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

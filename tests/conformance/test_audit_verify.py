@@ -10,7 +10,6 @@ from worker.store.engine import Database
 from worker.store.models import Base
 from worker.store.verify import verify
 
-pytest_plugins = ["tests.databases"]
 COLUMNS = ", ".join(
     c.name for c in Base.metadata.tables["audit_entries"].columns if c.name != "id"
 )

@@ -1,7 +1,6 @@
 """The contract of the gate, for every implementation: Redis, Valkey, fakeredis, and the double."""
 
 import asyncio
-import os
 import random
 import secrets
 import subprocess
@@ -19,13 +18,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from redis.asyncio import Redis
 
+from tests.services import need_redis
 from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason, Window
 from worker.ratelimit.connection import connect, redis_url
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.redis_gate import RedisGate
 from worker.testing.gate import CountingGate
 
-REDIS_URL = os.environ.get("BULKDEL_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 LEASE = timedelta(seconds=30)
 EPOCH = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MS = timedelta(milliseconds=1)
@@ -147,7 +146,7 @@ async def bench_of(kind: str, request: pytest.FixtureRequest) -> AsyncGenerator[
                 yield bench
                 server.connected = True
         case _:
-            url = REDIS_URL if kind == "redis" else request.getfixturevalue("valkey_url")
+            url = need_redis() if kind == "redis" else request.getfixturevalue("valkey_url")
             async with redis_bench(lambda: connect(url)) as bench:
                 yield bench
 

@@ -16,7 +16,6 @@ from worker.store import migrate
 from worker.store.engine import SCHEMA, Database
 from worker.store.models import Base
 
-pytest_plugins = ["tests.databases"]
 pytestmark = pytest.mark.integration
 
 TABLES = set(Base.metadata.tables) | {"alembic_version"}

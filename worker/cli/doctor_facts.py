@@ -17,9 +17,8 @@ from worker.domain.errors import BulkdelError, CredentialsMissing, InvalidInput,
 from worker.ports import AccountRow
 from worker.providers.secrets import resolve
 from worker.ratelimit.connection import connect
-from worker.services.doctor import (
-    OVERDUE_AFTER,
-    WORKER_SEEN_WITHIN,
+from worker.services.doctor import OVERDUE_AFTER, WORKER_SEEN_WITHIN
+from worker.services.doctor_facts import (
     AccountFacts,
     DatabaseFacts,
     Facts,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from worker.domain.calls import PROJECT, Target
 from worker.domain.outcomes import Outcome
+from worker.ports import Counts
 
 SHOWN = 20
 
@@ -80,3 +81,16 @@ def _too_early(ledger: Iterable[Deletion]) -> list[str]:
 def _named(target: Target) -> str:
     of = f" of project {target.parent_external_id}" if target.parent_external_id else ""
     return f"{target.kind} {target.external_id}{of}"
+
+
+def adds_up(counts: Counts, ended: int) -> list[str]:
+    """What does not add up of a job's counts, in sentences; `ended` is of the audit log."""
+    settled = sum(counts.by_outcome.values())
+    problems = []
+    if counts.open or settled + counts.open != counts.total:
+        problems.append(
+            f"{settled} items have their outcome and {counts.open} are open, of {counts.total}"
+        )
+    if settled != ended:
+        problems.append(f"{settled} items have their outcome, but {ended} in the audit log")
+    return problems

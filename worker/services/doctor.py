@@ -1,9 +1,11 @@
 """What is well, unsafe or missing on this machine: pure rules over facts gathered elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+
+from worker.services.doctor_facts import Facts, Fault, RedisFacts
 
 WORKER_SEEN_WITHIN = timedelta(seconds=30)
 OVERDUE_AFTER = timedelta(seconds=60)
@@ -29,78 +31,6 @@ class Check:
     level: Level
     text: str
     fix: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something that could not be had, and what helps."""
-
-    what: str
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretFacts:
-    """One reference to a secret, looked at here; never the secret."""
-
-    reference: str
-    fault: Fault | None = None
-    readable_by_all: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountFacts:
-    """One account of the configuration. `unset` are the limits that are assumed."""
-
-    name: str
-    secrets: tuple[SecretFacts, ...] = ()
-    unset: tuple[str, ...] = ()
-    parked: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseFacts:
-    """The database; with a fault nothing else of it is known."""
-
-    dialect: str = ""
-    revision: str = ""
-    fault: Fault | None = None
-    skew: timedelta | None = None  # its clock minus ours
-    overdue: tuple[str, ...] = ()  # accounts with work due for long, that nobody works
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedisFacts:
-    """Redis; None is what it would not tell. `private`: a socket, or this machine alone."""
-
-    where: str
-    fault: Fault | None = None
-    policy: str | None = None
-    persists: bool | None = None
-    private: bool = False
-    password: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A process seen lately."""
-
-    role: str
-    host: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """Everything the rules look at."""
-
-    config: str
-    config_fault: Fault | None = None
-    accounts: tuple[AccountFacts, ...] = ()
-    policies: int = 0
-    database: DatabaseFacts = field(default_factory=DatabaseFacts)
-    redis: RedisFacts = RedisFacts(where="", fault=Fault(what="not looked at"))
-    broker_fault: Fault | None = None
-    seen: tuple[Seen, ...] = ()
 
 
 def examine(facts: Facts) -> list[Check]:

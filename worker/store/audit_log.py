@@ -146,11 +146,14 @@ def _selected(wanted: Filter, start: int, limit: int | None) -> Select[Any]:
 
 
 def _stream(database: Database, statement: Select[Any]) -> Iterator[AuditEntry]:
-    with database.read() as connection:
+    at_once = {"yield_per": _AT_ONCE}
+    with (
+        database.read() as connection,
         # Closed too when the reader stops early.
-        with connection.execute(statement, execution_options={"yield_per": _AT_ONCE}) as rows:
-            for row in rows:
-                yield _entry(row)
+        connection.execute(statement, execution_options=at_once) as rows,
+    ):
+        for row in rows:
+            yield _entry(row)
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -5,18 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from worker.services.doctor import (
+from worker.services.doctor import Check, Level, examine, exit_code
+from worker.services.doctor_facts import (
     AccountFacts,
-    Check,
     DatabaseFacts,
     Facts,
     Fault,
-    Level,
     RedisFacts,
     SecretFacts,
     Seen,
-    examine,
-    exit_code,
 )
 
 ACCOUNT = AccountFacts(name="acme", secrets=(SecretFacts(reference="file:/token"),))
