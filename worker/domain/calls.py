@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from worker.domain.outcomes import Verdict
 
+TIMER = "timer"
+"""The caller's running timer: it belongs to no project, and has no id of its own."""
 PROJECT = "project"
 """The kind every provider has; its children are the other kinds of the provider's catalogue."""
 
@@ -32,13 +34,17 @@ class Call:
     """One request: an action on some targets.
 
     `source` names where a READ looks: the project itself, or the list of one child kind.
-    `cursor` is the page of a LIST, empty for the first.
+    `cursor` is the page of a LIST, empty for the first; `filters` are the provider's own, as
+    (name, value). Several targets of a DELETE make it a bulk call. `options` are the
+    provider's own settings of this call, as (name, value).
     """
 
     action: Action
     targets: tuple[Target, ...] = ()
     source: str = PROJECT
     cursor: str = ""
+    filters: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +71,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call came to: a value, always; never an exception for a failed call."""
+    """What a call came to: a value, always; never an exception for a failed call.
+
+    `by_target` tells a bulk call's targets apart, in their order, where the answer names ids;
+    empty: `verdict` holds for all of them alike.
+    """
 
     verdict: Verdict
+    by_target: tuple[Verdict, ...] = ()
     http_status: int | None = None
     provider_code: str = ""
     message: str = ""

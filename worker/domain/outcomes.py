@@ -11,6 +11,7 @@ class Verdict(StrEnum):
 
     SEEN = "seen"  # a read was answered
     DELETED = "deleted"  # the provider confirmed the deletion
+    ACCEPTED = "accepted"  # a bulk deletion was answered as done: no proof for any single id
     ABSENT = "absent"  # the provider says that this very id does not exist
     REFUSED = "refused"  # a business rule of the provider said no
     INVALID = "invalid"  # the request itself was refused as malformed, or redirected

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
+from worker.sandbox.limits import Meter
 from worker.sandbox.state import Kind, Organization, World
 
 JSON = "application/json"
@@ -15,6 +17,7 @@ class Effect(StrEnum):
 
     DELETED = "deleted"  # something lived before and does not any more
     READ = "read"  # something was looked at
+    GRANTED = "granted"  # an access token was given out
     NONE = "none"  # nothing was done, whatever the answer said
 
 
@@ -25,6 +28,10 @@ class Verb(StrEnum):
     DETAIL = "detail"  # one project with what is inline
     COMMENTS = "comments"  # the comments of one project
     DELETE = "delete"  # one object, gone
+    BULK = "bulk"  # several projects, gone
+    TIMER = "timer"  # the caller's own timer, gone
+    REFRESH = "refresh"  # a new access token
+    CAPABILITIES = "capabilities"  # what an account can do
 
 
 class Situation(StrEnum):
@@ -34,6 +41,7 @@ class Situation(StrEnum):
     BAD_METHOD = "bad_method"  # the address exists, the method does not
     BAD_ORGANIZATION = "bad_organization"  # the organisation is missing or not ours
     BAD_PARAMETER = "bad_parameter"  # a query parameter cannot be read
+    TOO_MANY_IDS = "too_many_ids"  # a bulk call names more ids than it may
     BAD_TOKEN = "bad_token"  # noqa: S105 - the name of a situation, not a secret
     NO_SCOPE = "no_scope"  # the token may not do this
     WINDOW_FULL = "window_full"  # too many calls in a window
@@ -64,33 +72,35 @@ class Call:
     query: str
     params: Mapping[str, str]
     authorization: str
+    form: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What a call is about; `refusal` is the answer if the address or method is wrong."""
+    """What a call is about; `ids` if it names several, `refusal` if address or method is wrong."""
 
     verb: Verb | None = None
     kind: Kind | None = None
     id: str | None = None
     parent_id: str | None = None
+    ids: tuple[str, ...] | None = None
     refusal: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a call did, and what the provider would say about it."""
+    """What a call did, and what the provider would say; `deleted_ids` if it was about several."""
 
     effect: Effect
     answer: Answer
+    deleted_ids: tuple[str, ...] = ()
 
 
 class Dialect(Protocol):
     """A provider API. Nothing else in the server knows a code, a field or a path of it."""
 
-    @property
-    def prefix(self) -> str:
-        """The start of every path of this API, without a slash at its end."""
+    def claims(self, path: str) -> bool:
+        """True if a path belongs to this API, known to it or not."""
 
     def route(self, method: str, path: str) -> Route:
         """Read a raw path; never raises, a bad address is a route with a refusal."""
@@ -100,6 +110,15 @@ class Dialect(Protocol):
 
     def admit(self, world: World, call: Call, route: Route) -> Organization | Answer:
         """The organisation the caller may act in, or the answer that turns it away."""
+
+    def ids(self, organization: Organization, call: Call) -> tuple[str, ...]:
+        """The ids a bulk call names, in their order."""
+
+    def meters(self, world: World, organization: Organization, call: Call) -> tuple[Meter, ...]:
+        """The purses a call is taken from."""
+
+    def quota(self, organization: Organization) -> tuple[tuple[str, str], ...]:
+        """The headers that say what is left, if the account shows them."""
 
     def act(self, organization: Organization, call: Call, route: Route, now: float) -> Outcome:
         """Do what is asked, at once and completely, and say so."""

@@ -37,7 +37,7 @@ class FaultKind(StrEnum):
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Match:
-    """Which requests a rule is about; what is not given matches all."""
+    """Which requests a rule is about; what is not given matches all, `ids` a bulk call with any."""
 
     method: str | None = None
     path_regex: str | None = None
@@ -58,7 +58,7 @@ class Match:
             self.method in (None, call.method)
             and self.organization_id in (None, organization_id)
             and (self.kind is None or self.kind == route.kind)
-            and (self.ids is None or route.id in self.ids)
+            and (self.ids is None or not self.ids.isdisjoint(route.ids or (route.id or "",)))
             and (self.page is None or str(self.page) == call.params.get("page", "1"))
             and (self.path_regex is None or re.search(self.path_regex, call.path) is not None)
         )

@@ -11,7 +11,10 @@ from worker.sandbox.dialect import Effect, Route
 
 @dataclass(slots=True, kw_only=True)
 class Entry:
-    """One request; `at` is when its effect took place, `ended` is None while it is unanswered."""
+    """One request; `at` is when its effect took place, `ended` is None while it is unanswered.
+
+    `deleted_ids` is what this call really deleted; a bulk call's route has the `ids` it named.
+    """
 
     seq: int
     at: float
@@ -23,6 +26,7 @@ class Entry:
     effect: Effect
     fault: str | None
     started: float
+    deleted_ids: tuple[str, ...] = ()
     status: int | None = None
     code: int | None = None
     answered: bool = False
@@ -40,6 +44,8 @@ class Entry:
             "kind": self.route.kind,
             "id": self.route.id,
             "parent_id": self.route.parent_id,
+            "ids": self.route.ids,
+            "deleted_ids": self.deleted_ids,
             "effect": self.effect,
             "status": self.status,
             "code": self.code,
@@ -80,7 +86,7 @@ class Ledger:
         if entry.fault is not None:
             self._counts["fault"][entry.fault] += 1
         if entry.effect is Effect.DELETED:
-            self._deleted[entry.route.kind or ""] += 1
+            self._deleted[entry.route.kind or ""] += len(entry.deleted_ids) or 1
         if self._keep is not None and len(self._entries) > self._keep + self._keep // 4 + 1:
             excess = len(self._entries) - self._keep
             del self._entries[:excess]

@@ -106,6 +106,20 @@ class Meter:
         """A call that was let in has been answered or lost."""
         self.flying -= 1
 
+    def day_left(self, now: float) -> tuple[int, int, int]:
+        """How many calls a day has, how many are used, and the seconds until it begins anew."""
+        self._turn_day(now)
+        length = self.limits.day_seconds
+        return self.limits.per_day or 0, self.day_used, int(length - now % length)
+
+    def window_left(self, now: float) -> tuple[int, float, int, float] | None:
+        """Limit and length of the first window, how many calls it has left, when it has more."""
+        if not self.windows:
+            return None
+        window = self.windows[0]
+        left = max(0, window.limit - len(window.admitted))
+        return window.limit, window.seconds, left, max(0.0, window.opens_in(now))
+
     def stats(self) -> dict[str, Any]:
         """What was seen, beside what is allowed; `peak` counts refused calls too."""
         return {

@@ -16,14 +16,24 @@ from aiohttp import web
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as checked
 
-from worker.sandbox.dialect import Answer, Call, Dialect, Effect, Outcome, Route, Situation
+from worker.sandbox.dialect import (
+    Answer,
+    Call,
+    Dialect,
+    Effect,
+    Outcome,
+    Route,
+    Situation,
+    Verb,
+)
 from worker.sandbox.faults import Faults, Rule
 from worker.sandbox.ledger import Entry, Ledger
-from worker.sandbox.limits import Excess, Refusal
+from worker.sandbox.limits import Excess, Meter, Refusal
 from worker.sandbox.staging import AS_IT_SHOULD, Stage, stage
-from worker.sandbox.state import Ghost, Organization, World
+from worker.sandbox.state import Ghost, Kind, Organization, World
 
 NOT_OURS = Route()
+DID_NOTHING: tuple[str, ...] = ()
 BY_EXCESS: Mapping[Excess, Situation] = {
     Excess.WINDOW: Situation.WINDOW_FULL,
     Excess.DAY: Situation.DAY_SPENT,
@@ -68,10 +78,12 @@ class Exchange:
     route: Route
     started: float
     organization_id: str | None = None
-    in_flight: Organization | None = None
+    in_flight: tuple[Meter, ...] = ()
     entry: Entry | None = None
 
-    def record(self, effect: Effect, fault: Rule | None) -> Entry:
+    def record(
+        self, effect: Effect, fault: Rule | None, deleted_ids: tuple[str, ...] = DID_NOTHING
+    ) -> Entry:
         """Enter what has just happened into the ledger."""
         self.entry = Entry(
             seq=self.ledger.next_seq,
@@ -84,6 +96,7 @@ class Exchange:
             effect=effect,
             fault=None if fault is None else fault.kind.value,
             started=self.started,
+            deleted_ids=deleted_ids,
         )
         self.ledger.open(self.entry)
         return self.entry
@@ -97,11 +110,16 @@ class Exchange:
 
     def end(self, *, answered: bool) -> None:
         """Give the place in flight back and close the entry; twice does no harm."""
-        if self.in_flight is not None:
-            self.in_flight.meter.leave()
-            self.in_flight = None
+        self.end_flight()
         if self.entry is not None:
             self.ledger.end(self.entry, time.time(), answered=answered)
+
+
+    def end_flight(self) -> None:
+        """Give back the places the call was let into."""
+        for meter in self.in_flight:
+            meter.leave()
+        self.in_flight = ()
 
 
 class Provider:
@@ -121,8 +139,10 @@ class Provider:
         """Answer one request; whatever ends it, its place in flight is given back."""
         call = _read(request)
         dialect = self._dialect(call.path)
-        known = call.path.startswith(dialect.prefix + "/")
+        known = dialect.claims(call.path)
         route = dialect.route(call.method, call.path) if known else NOT_OURS
+        if route.verb is Verb.REFRESH:
+            call = replace(call, form=_params((await request.read()).decode(errors="replace")))
         exchange = Exchange(ledger=self.ledger, call=call, route=route, started=time.time())
         if not known:
             return exchange.reply(dialect.say(Situation.UNKNOWN_URL))
@@ -130,10 +150,14 @@ class Provider:
         organization = dialect.admit(self.world, call, route)
         if isinstance(organization, Answer):
             return exchange.reply(organization)
-        refusal = organization.meter.enter(exchange.started)
+        if route.verb is Verb.BULK:
+            exchange.route = replace(route, ids=dialect.ids(organization, call))
+        meters = dialect.meters(self.world, organization, call)
+        refusal = _enter(meters, exchange)
         if refusal is not None:
-            return exchange.reply(_refused(dialect, refusal))
-        exchange.in_flight = organization
+            exchange.end_flight()
+            refused = _refused(dialect, refusal)
+            return exchange.reply(_with(refused, dialect.quota(organization)))
         try:
             return await self._play(request, exchange, organization, dialect)
         except BaseException:
@@ -153,7 +177,10 @@ class Provider:
         half_way = self._half_way()
         await _wait(half_way + plan.before)
         outcome = _act(dialect, organization, exchange, plan) if plan.acts else None
-        exchange.record(Effect.NONE if outcome is None else outcome.effect, fault)
+        if outcome is None:
+            exchange.record(Effect.NONE, fault)
+        else:
+            exchange.record(outcome.effect, fault, _deleted(outcome, route))
         await _wait(half_way + plan.after)
         answer = plan.answer or (outcome.answer if outcome is not None else None)
         if plan.lost or answer is None:
@@ -162,11 +189,11 @@ class Provider:
             return web.Response()
         if plan.content_type is not None:
             answer = replace(answer, content_type=plan.content_type)
-        return exchange.reply(answer)
+        return exchange.reply(_with(answer, dialect.quota(organization)))
 
     def _dialect(self, path: str) -> Dialect:
         for dialect in self._dialects:
-            if path.startswith(dialect.prefix):
+            if dialect.claims(path):
                 return dialect
         return self._dialects[0]
 
@@ -179,16 +206,42 @@ class Provider:
 
 
 def _act(dialect: Dialect, organization: Organization, exchange: Exchange, plan: Stage) -> Outcome:
-    """Carry the call out; a deleted thing may stay visible for a while."""
+    """Carry the call out; what it deletes may stay visible for a while."""
     call, route, now = exchange.call, exchange.route, time.time()
-    if not plan.visible_for or route.kind is None or route.id is None:
+    if not plan.visible_for or route.kind in (None, Kind.TIMER):
         return dialect.act(organization, call, route, now)
-    thing = organization.living(route.kind, route.id, route.parent_id)
+    kind = route.kind
+    things = {
+        id_: organization.living(kind, id_, route.parent_id)
+        for id_ in route.ids or (route.id or "",)
+    }
     outcome = dialect.act(organization, call, route, now)
-    if thing is not None and outcome.effect is Effect.DELETED:
-        ghost = Ghost(thing=thing, until=now + plan.visible_for)
-        organization.haunt(route.kind, route.id, route.parent_id, ghost)
+    for id_ in _deleted(outcome, route):
+        thing = things[id_]
+        if thing is not None:
+            ghost = Ghost(thing=thing, until=now + plan.visible_for)
+            organization.haunt(kind, id_, route.parent_id, ghost)
     return outcome
+
+
+def _deleted(outcome: Outcome, route: Route) -> tuple[str, ...]:
+    if outcome.effect is not Effect.DELETED or route.ids is not None or route.id is None:
+        return outcome.deleted_ids
+    return (route.id,)
+
+
+def _enter(meters: tuple[Meter, ...], exchange: Exchange) -> Refusal | None:
+    """Ask one purse after the other; the first that says no is the answer."""
+    for meter in meters:
+        refusal = meter.enter(exchange.started)
+        if refusal is not None:
+            return refusal
+        exchange.in_flight += (meter,)
+    return None
+
+
+def _with(answer: Answer, headers: tuple[tuple[str, str], ...]) -> Answer:
+    return replace(answer, headers=(*answer.headers, *headers)) if headers else answer
 
 
 def _refused(dialect: Dialect, refusal: Refusal) -> Answer:

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from worker.sandbox.limits import Meter
+from worker.sandbox.limits import Limits, Meter
+from worker.sandbox.oauth import OAuth
+from worker.sandbox.rules import BulkRules, Refused, TrutoRules
 
 DEFAULT_TOKEN = "sandbox-token"  # noqa: S105 - a made-up token of a made-up provider
 
@@ -17,9 +19,11 @@ class Kind(StrEnum):
     USER = "user"  # a person on a project; deleting takes the person off
     DOCUMENT = "document"  # an attachment, inline in its project
     COMMENT = "comment"  # only seen in a list of its own
+    TIMER = "timer"  # the one clock a caller may have running; on no project
 
 
 CHILD_KINDS = (Kind.TASK, Kind.USER, Kind.DOCUMENT, Kind.COMMENT)
+TOKEN_LIMITS = Limits(windows=((500, 10.0),))  # of one API token over all its accounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,23 @@ class Child:
 
 
 @dataclass(slots=True, kw_only=True)
+class Traits:
+    """What a project can be found by, beside name, status and times."""
+
+    customer_id: str
+    customer_name: str | None = None
+    description: str | None = None
+    billing_type: str = "based_on_project_hours"
+    budget_type: str = "total_project_cost"
+    rate: float = 100.0
+    from_zoho_people: bool = False
+    owner: str | None = None
+    stage: str | None = None
+    account: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
 class Project:
     """A project with its living children, by kind and id."""
 
@@ -41,10 +62,21 @@ class Project:
     status: str
     created_at: float
     modified_at: float
-    customer_id: str
+    traits: Traits
     children: dict[Kind, dict[str, Child]] = field(
         default_factory=lambda: {kind: {} for kind in CHILD_KINDS}
     )
+
+    @property
+    def description(self) -> str:
+        """What it says of itself."""
+        given = self.traits.description
+        return f"About {self.name}." if given is None else given
+
+    @property
+    def customer_name(self) -> str:
+        """Whom it is for."""
+        return self.traits.customer_name or f"Customer {self.traits.customer_id[-4:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +87,10 @@ class Rules:
     scopes: frozenset[str] = frozenset({"READ", "DELETE"})
     absent_status: int = 404
     comments_listed: bool = True
+    no_timer_status: int = 400
+    no_timer_code: int = 1002
+    no_timer_text: str = "There is no timer running."
+    quota_headers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +108,11 @@ class Organization:
         self.id = organization_id
         self.rules = rules
         self.meter = meter
+        self.oauth = OAuth()
+        self.bulk = BulkRules()
+        self.truto: TrutoRules | None = None
+        self.refused: dict[tuple[Kind, str], Refused] = {}
+        self.timers: set[str] = set()
         self.projects: dict[str, Project] = {}
         self.ghosts: dict[tuple[Kind, str, str], Ghost] = {}
         self.seeded = 0
@@ -148,11 +189,28 @@ class World:
 
     def __init__(self) -> None:
         self.organizations: dict[str, Organization] = {}
+        self.oauth = OAuth()
+        self._token_meters: dict[str, Meter] = {}
 
     def organization(self, organization_id: str) -> Organization:
         """The organisation of this id, made if it is new."""
         known = self.organizations.get(organization_id)
         if known is None:
             known = Organization(organization_id, Rules(), Meter())
+            known.oauth = self.oauth
             self.organizations[organization_id] = known
         return known
+
+    def token_meter(self, token: str) -> Meter:
+        """The meter of one API token, over all the accounts it is used for."""
+        known = self._token_meters.get(token)
+        if known is None:
+            known = Meter()
+            known.set(TOKEN_LIMITS)
+            self._token_meters[token] = known
+        return known
+
+    @property
+    def token_meters(self) -> dict[str, Meter]:
+        """Every API token that has a meter."""
+        return dict(self._token_meters)

@@ -1,7 +1,7 @@
 """What Zoho Books writes into its bodies: envelopes, lists and details."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -21,20 +21,19 @@ def stamp(at: float) -> str:
     return datetime.fromtimestamp(at, tz=INDIA).strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def project_list(projects: Sequence[Project], page_context: Mapping[str, object]) -> bytes:
+def project_list(
+    projects: Sequence[Project], page_context: Mapping[str, object], *, is_flat: bool
+) -> bytes:
     """One page of projects."""
-    rows = [_summary(project) for project in projects]
+    rows = [_summary(project, is_flat=is_flat) for project in projects]
     return envelope(0, "success", projects=rows, page_context=page_context)
 
 
-def project_detail(organization: Organization, project: Project) -> bytes:
+def project_detail(organization: Organization, project: Project, *, is_flat: bool) -> bytes:
     """One project with its tasks, users and documents; comments are not in it."""
-    detail = _summary(project)
-    for field, kind, write in (
-        ("tasks", Kind.TASK, _task),
-        ("users", Kind.USER, _user),
-        ("documents", Kind.DOCUMENT, _document),
-    ):
+    detail = _summary(project, is_flat=is_flat)
+    detail["is_from_zoho_people"] = project.traits.from_zoho_people
+    for field, kind, write in FLAT_PARTS if is_flat else PARTS:
         children = organization.children_seen(project, kind)
         detail[field] = [write(child) for child in children]
     return envelope(0, "success", project=detail)
@@ -46,20 +45,20 @@ def comment_list(organization: Organization, project: Project) -> bytes:
     return envelope(0, "success", comments=[_comment(child) for child in children])
 
 
-def _summary(project: Project) -> dict[str, Any]:
+def _summary(project: Project, *, is_flat: bool) -> dict[str, Any]:
+    traits = project.traits
+    customer = {"customer_id": traits.customer_id, "customer_name": project.customer_name}
     return {
         "project_id": project.id,
         "project_name": project.name,
         "project_code": f"P-{project.id[-4:]}",
-        "customer": {
-            "customer_id": project.customer_id,
-            "customer_name": f"Customer {project.customer_id[-4:]}",
-        },
-        "description": f"About {project.name}.",
+        **(customer if is_flat else {"customer": customer}),
+        "description": project.description,
         "status": project.status,
         "status_formatted": project.status.capitalize(),
-        "billing_type": "based_on_project_hours",
-        "rate": "100.00",
+        "billing_type": traits.billing_type,
+        "budget_type": traits.budget_type,
+        "rate": f"{traits.rate:.2f}",
         "created_time": stamp(project.created_at),
         "last_modified_time": stamp(project.modified_at),
         "has_attachment": bool(project.children[Kind.DOCUMENT]),
@@ -78,8 +77,8 @@ def _task(child: Child) -> dict[str, Any]:
     }
 
 
-def _user(child: Child) -> dict[str, Any]:
-    user = {
+def _person(child: Child) -> dict[str, Any]:
+    return {
         "user_id": child.id,
         "is_current_user": child.is_current_user,
         "user_name": child.name,
@@ -87,7 +86,14 @@ def _user(child: Child) -> dict[str, Any]:
         "user_status": "active",
         "role": {"role_id": "5000000000995", "role_name": "admin"},
     }
-    return {"user": user, "rate": 0, "total_hours": "00:00", "cost_rate": 75}
+
+
+def _user(child: Child) -> dict[str, Any]:
+    return {"user": _person(child), "rate": 0, "total_hours": "00:00", "cost_rate": 75}
+
+
+def _flat_user(child: Child) -> dict[str, Any]:
+    return {**_person(child), "user_role": "admin", "rate": "0.00", "budget_hours": "0"}
 
 
 def _document(child: Child) -> dict[str, Any]:
@@ -99,6 +105,16 @@ def _document(child: Child) -> dict[str, Any]:
         "document_type": child.name.rpartition(".")[2],
         "is_comment": "false",
     }
+
+
+Part = tuple[str, Kind, Callable[[Child], dict[str, Any]]]
+TASKS: Part = ("tasks", Kind.TASK, _task)
+PARTS: Sequence[Part] = (
+    TASKS,
+    ("users", Kind.USER, _user),
+    ("documents", Kind.DOCUMENT, _document),
+)
+FLAT_PARTS: Sequence[Part] = (TASKS, ("users", Kind.USER, _flat_user))
 
 
 def _comment(child: Child) -> dict[str, Any]:

@@ -17,6 +17,8 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 SORT_KEYS: Mapping[str, Callable[[Project], object]] = {
     "created_time": attrgetter("created_at", "id"),
     "project_name": attrgetter("name", "id"),
+    "customer_name": attrgetter("customer_name", "id"),
+    "rate": attrgetter("traits.rate", "id"),
 }
 
 
@@ -26,7 +28,19 @@ def _status(value: str) -> Test:
 
 def _filter_by(value: str) -> Test:
     wanted = value.removeprefix("Status.").lower()
+    if wanted == "zohopeople":
+        return lambda project: project.traits.from_zoho_people
     return lambda project: wanted in ("all", project.status)
+
+
+def _trait(name: str) -> Callable[[str], Test]:
+    read = attrgetter(f"traits.{name}")
+    return lambda value: lambda project: bool(read(project) == value)
+
+
+def _described_in(value: str, *, is_in: bool) -> Test:
+    wanted = frozenset(value.split(","))
+    return lambda project: (project.description in wanted) is is_in
 
 
 def _millis(field: str, comparison: str) -> Callable[[str], Test]:
@@ -42,15 +56,28 @@ def _millis(field: str, comparison: str) -> Callable[[str], Test]:
 FILTERS: Mapping[str, Callable[[str], Test]] = {
     "status": _status,
     "filter_by": _filter_by,
-    "customer_id": lambda value: lambda project: project.customer_id == value,
+    **{name: _trait(name) for name in ("customer_id", "billing_type", "budget_type")},
     "project_name_startswith": lambda value: lambda project: project.name.startswith(value),
     "project_name_contains": lambda value: lambda project: value in project.name,
+    "description_startswith": lambda value: lambda project: project.description.startswith(value),
+    "description_contains": lambda value: lambda project: value in project.description,
+    "description_in": lambda value: _described_in(value, is_in=True),
+    "description_not_in": lambda value: _described_in(value, is_in=False),
     **{
         f"{name}_millis_{comparison}": _millis(field, comparison)
         for name, field in (("created_time", "created_at"), ("last_modified_time", "modified_at"))
         for comparison in COMPARISONS
     },
 }
+
+
+def select(organization: Organization, filters: Mapping[str, str]) -> list[str]:
+    """The ids of the living projects every filter holds for; ValueError for an unknown filter."""
+    unknown = sorted(filters.keys() - FILTERS.keys())
+    if unknown:
+        raise ValueError(f"no filter {', '.join(unknown)}; there are {', '.join(sorted(FILTERS))}")
+    tests = [FILTERS[name](value) for name, value in filters.items()]
+    return [project.id for project in _matching(organization.projects.values(), tests)]
 
 
 class Lists:

@@ -1,63 +1,37 @@
-"""Zoho Books v4: its paths, its codes, its words."""
+"""Zoho Books over HTTP: who may ask, what is asked, what is done; v4 unless told otherwise."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import unquote
 
 from worker.sandbox.dialect import Answer, Call, Effect, Outcome, Route, Situation, Verb
+from worker.sandbox.limits import Meter
+from worker.sandbox.rules import BulkMode
 from worker.sandbox.state import Kind, Organization, World
 from worker.sandbox.zoho_bodies import comment_list, envelope, project_detail, project_list
+from worker.sandbox.zoho_bulk import delete, refusal, split
 from worker.sandbox.zoho_lists import Lists
+from worker.sandbox.zoho_versions import ANY, V4, Version
 
-ANY = "*"  # stands for an id in the shape of a path
-
-# A path has a shape, its words with every id left out; the shape and the method say what is asked.
-SHAPES: Mapping[tuple[str, ...], Mapping[str, tuple[Verb, Kind]]] = {
-    ("projects",): {"GET": (Verb.LIST, Kind.PROJECT)},
-    ("projects", ANY): {
-        "GET": (Verb.DETAIL, Kind.PROJECT),
-        "DELETE": (Verb.DELETE, Kind.PROJECT),
-    },
-    ("projects", ANY, "comments"): {"GET": (Verb.COMMENTS, Kind.COMMENT)},
-    ("projects", ANY, "comments", ANY): {"DELETE": (Verb.DELETE, Kind.COMMENT)},
-    ("projects", ANY, "tasks", ANY): {"DELETE": (Verb.DELETE, Kind.TASK)},
-    ("projects", ANY, "users", ANY): {"DELETE": (Verb.DELETE, Kind.USER)},
-    ("projects", ANY, "documents", ANY): {"DELETE": (Verb.DELETE, Kind.DOCUMENT)},
-}
-NOT_IDS = frozenset({"", "timer"})  # an empty segment, and a resource we do not offer yet
-
-SAID: Mapping[Situation, tuple[int, int, str]] = {
-    Situation.UNKNOWN_URL: (404, 5, "Invalid URL Passed"),
-    Situation.BAD_METHOD: (405, 37, "The HTTP method is not allowed for the requested resource"),
-    Situation.BAD_ORGANIZATION: (400, 2, "Invalid value passed for organization-id"),
-    Situation.BAD_PARAMETER: (400, 2, "Invalid value passed for a parameter"),
-    Situation.BAD_TOKEN: (401, 14, "Invalid value passed for authtoken."),
-    Situation.NO_SCOPE: (401, 57, "You are not authorized to perform this operation"),
-    Situation.WINDOW_FULL: (429, 44, "Your organization has exceeded the calls per minute."),
-    Situation.DAY_SPENT: (429, 45, "Your organization has exceeded the calls per day."),
-    Situation.CROWDED: (429, 1070, "The maximum number of in process requests is reached."),
-    Situation.BLOCKED: (429, 43, "You have been blocked for some time: too many requests."),
-    Situation.BROKEN: (500, 1000, "We are sorry. There was an internal error."),
-    Situation.REFUSED: (
-        400,
-        1025,
-        "Projects associated with invoices or time entries cannot be deleted.",
-    ),
-}
-DELETED_WORDS: Mapping[Kind, str] = {
-    Kind.PROJECT: "The project has been deleted.",
-    Kind.TASK: "The task has been deleted.",
-    Kind.USER: "The staff has been removed",
-    Kind.DOCUMENT: "The attachment has been removed from the project.",
-    Kind.COMMENT: "The comment has been deleted.",
-}
+NOT_IDS = frozenset({"", "timer"})  # an empty segment, and a resource of its own
+TIMER_WORDS = ["projects", "timer"]
 ABSENT = 1002
+AUTHORIZATION = "Zoho-oauthtoken "
 SCOPES: Mapping[Verb, str] = {
     Verb.LIST: "READ",
     Verb.DETAIL: "READ",
     Verb.COMMENTS: "READ",
     Verb.DELETE: "DELETE",
+    Verb.BULK: "DELETE",
+    Verb.TIMER: "DELETE",
+}
+# Where a bulk delete is not offered at all, in one way or another.
+NOT_OFFERED: Mapping[BulkMode, Situation] = {
+    BulkMode.OFF: Situation.BAD_METHOD,
+    BulkMode.UNKNOWN_URL: Situation.UNKNOWN_URL,
+    BulkMode.UNKNOWN_PARAMETER: Situation.BAD_PARAMETER,
 }
 
 
@@ -65,34 +39,46 @@ def _ok(body: bytes) -> Answer:
     return Answer(status=200, code=0, body=body)
 
 
-DELETED: Mapping[Kind, Outcome] = MappingProxyType(
-    {
-        kind: Outcome(effect=Effect.DELETED, answer=_ok(envelope(0, words)))
-        for kind, words in DELETED_WORDS.items()
-    }
-)
+def _successes(version: Version) -> Mapping[Kind, Outcome]:
+    return MappingProxyType(
+        {
+            kind: Outcome(effect=Effect.DELETED, answer=_ok(envelope(0, words)))
+            for kind, words in version.deleted.items()
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZohoBooks:
-    """The dialect; prefix and the name of the organisation parameter differ between versions."""
+    """The dialect; prefix, organisation parameter and words differ between versions."""
 
     prefix: str = "/books/v4"
     organization_param: str = "organization-id"
+    version: Version = V4
     lists: Lists = field(default_factory=Lists)
+    successes: Mapping[Kind, Outcome] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "successes", _successes(self.version))
+
+    def claims(self, path: str) -> bool:
+        return path.startswith(self.prefix + "/")
 
     def route(self, method: str, path: str) -> Route:
         words = path[len(self.prefix) :].split("/")[1:]
-        ids = [unquote(word) if "%" in word else word for word in words[1::2]]
-        shape = tuple(ANY if index % 2 else word for index, word in enumerate(words))
-        methods = None if NOT_IDS.intersection(ids) else SHAPES.get(shape)
+        if words == TIMER_WORDS:
+            ids, shape = [], tuple(words)
+        else:
+            ids = [unquote(word) if "%" in word else word for word in words[1::2]]
+            shape = tuple(ANY if index % 2 else word for index, word in enumerate(words))
+        methods = None if NOT_IDS.intersection(ids) else self.version.shapes.get(shape)
         if methods is None:
             return Route(refusal=self.say(Situation.UNKNOWN_URL))
         found = methods.get(method)
         if found is None:
             return Route(refusal=self.say(Situation.BAD_METHOD))
         verb, kind = found
-        own_id = ids.pop() if len(words) % 2 == 0 else None
+        own_id = ids.pop() if ids and len(words) % 2 == 0 else None
         return Route(verb=verb, kind=kind, id=own_id, parent_id=ids[-1] if ids else None)
 
     def organization_id(self, call: Call) -> str | None:
@@ -100,26 +86,46 @@ class ZohoBooks:
 
     def admit(self, world: World, call: Call, route: Route) -> Organization | Answer:
         organization = world.organizations.get(call.params.get(self.organization_param, ""))
-        if organization is None:
+        if organization is None or organization.truto is not None:
             return self.say(Situation.BAD_ORGANIZATION)
-        if call.authorization != f"Zoho-oauthtoken {organization.rules.token}":
+        if caller(organization, call) is None:
             return self.say(Situation.BAD_TOKEN)
         if route.verb is not None and SCOPES[route.verb] not in organization.rules.scopes:
             return self.say(Situation.NO_SCOPE)
         return organization
 
+    def meters(self, _world: World, organization: Organization, _call: Call) -> tuple[Meter, ...]:
+        return (organization.meter,)
+
+    def quota(self, organization: Organization) -> tuple[tuple[str, str], ...]:
+        if not organization.rules.quota_headers:
+            return ()
+        limit, used, reset = organization.meter.day_left(time.time())
+        return (
+            ("X-Rate-Limit-Limit", str(limit)),
+            ("X-Rate-Limit-Remaining", str(max(0, limit - used))),
+            ("X-Rate-Limit-Reset", str(reset)),
+        )
+
+    def ids(self, organization: Organization, call: Call) -> tuple[str, ...]:
+        given = call.params.get(organization.bulk.parameter, "")
+        return tuple(id_ for id_ in given.split(",") if id_)
+
     def act(self, organization: Organization, call: Call, route: Route, now: float) -> Outcome:
         if route.refusal is not None or route.verb is None or route.kind is None:
             return _nothing(route.refusal or self.say(Situation.UNKNOWN_URL))
         if route.verb is Verb.DELETE:
-            missing = organization.delete(route.kind, route.id or "", route.parent_id, now)
-            return DELETED[route.kind] if missing is None else _absent(organization, missing)
+            return self._delete(organization, route, now)
+        if route.verb is Verb.BULK:
+            return self._delete_many(organization, route, now)
+        if route.verb is Verb.TIMER:
+            return self._stop_timer(organization, call)
         organization.lay_ghosts(now)
         if route.verb is Verb.LIST:
             return self._list(organization, call)
         if route.verb is Verb.COMMENTS and not organization.rules.comments_listed:
             return _nothing(self.say(Situation.UNKNOWN_URL))
-        return _look(organization, route)
+        return self._look(organization, route)
 
     def say(
         self,
@@ -129,7 +135,7 @@ class ZohoBooks:
         code: int | None = None,
         text: str | None = None,
     ) -> Answer:
-        usual_status, usual_code, usual_text = SAID[situation]
+        usual_status, usual_code, usual_text = self.version.said[situation]
         said = usual_code if code is None else code
         body = envelope(said, usual_text if text is None else text)
         return Answer(status=status or usual_status, code=said, body=body)
@@ -139,22 +145,73 @@ class ZohoBooks:
             projects, context = self.lists.page(organization, call.params)
         except ValueError:
             return _nothing(self.say(Situation.BAD_PARAMETER))
-        return Outcome(effect=Effect.READ, answer=_ok(project_list(projects, context)))
+        body = project_list(projects, context, is_flat=self.version.is_flat)
+        return Outcome(effect=Effect.READ, answer=_ok(body))
+
+    def _look(self, organization: Organization, route: Route) -> Outcome:
+        is_comments = route.verb is Verb.COMMENTS
+        project = organization.seen((route.parent_id if is_comments else route.id) or "")
+        if project is None:
+            return self._absent(organization, Kind.PROJECT)
+        if is_comments:
+            body = comment_list(organization, project)
+        else:
+            body = project_detail(organization, project, is_flat=self.version.is_flat)
+        return Outcome(effect=Effect.READ, answer=_ok(body))
+
+    def _delete(self, organization: Organization, route: Route, now: float) -> Outcome:
+        kind, id_ = route.kind or Kind.PROJECT, route.id or ""
+        refused = organization.refused.get((kind, id_)) if organization.refused else None
+        if refused is not None and organization.living(kind, id_, route.parent_id):
+            status, code, text = refusal(refused, self.version.said[Situation.REFUSED])
+            return _nothing(self.say(Situation.REFUSED, status=status, code=code, text=text))
+        missing = organization.delete(kind, id_, route.parent_id, now)
+        return self.successes[kind] if missing is None else self._absent(organization, missing)
+
+    def _delete_many(self, organization: Organization, route: Route, now: float) -> Outcome:
+        rules, ids = organization.bulk, route.ids or ()
+        if rules.mode in NOT_OFFERED:
+            code = rules.unknown_code if rules.mode is BulkMode.UNKNOWN_PARAMETER else None
+            return _nothing(self.say(NOT_OFFERED[rules.mode], code=code))
+        if not ids:
+            return _nothing(self.say(Situation.BAD_PARAMETER))
+        if len(ids) > rules.cap:
+            return _nothing(self.say(Situation.TOO_MANY_IDS))
+        chunk = split(organization, ids)
+        if chunk.absent and rules.absent == "refused":
+            return self._absent(organization, Kind.PROJECT)
+        usual = self.version.said[Situation.REFUSED]
+        if chunk.refused and rules.mode is BulkMode.ATOMIC:
+            first = organization.refused[Kind.PROJECT, chunk.refused[0]]
+            status, code, text = refusal(first, usual)
+            return _nothing(self.say(Situation.REFUSED, status=status, code=code, text=text))
+        return delete(organization, ids, chunk, usual, now)
+
+    def _stop_timer(self, organization: Organization, call: Call) -> Outcome:
+        who = caller(organization, call) or ""
+        if who in organization.timers:
+            organization.timers.remove(who)
+            return self.successes[Kind.TIMER]
+        rules = organization.rules
+        body = envelope(rules.no_timer_code, rules.no_timer_text)
+        return _nothing(
+            Answer(status=rules.no_timer_status, code=rules.no_timer_code, body=body)
+        )
+
+    def _absent(self, organization: Organization, kind: Kind) -> Outcome:
+        text = self.version.absent.format(kind=kind, Kind=kind.capitalize())
+        body = envelope(ABSENT, text)
+        return _nothing(Answer(status=organization.rules.absent_status, code=ABSENT, body=body))
 
 
-def _look(organization: Organization, route: Route) -> Outcome:
-    is_comments = route.verb is Verb.COMMENTS
-    project = organization.seen((route.parent_id if is_comments else route.id) or "")
-    if project is None:
-        return _absent(organization, Kind.PROJECT)
-    body = comment_list if is_comments else project_detail
-    return Outcome(effect=Effect.READ, answer=_ok(body(organization, project)))
-
-
-def _absent(organization: Organization, kind: Kind) -> Outcome:
-    text = f"{kind.value.capitalize()} does not exist."
-    body = envelope(ABSENT, text)
-    return _nothing(Answer(status=organization.rules.absent_status, code=ABSENT, body=body))
+def caller(organization: Organization, call: Call) -> str | None:
+    """Who calls: the organisation's fixed token, or the refresh token behind the one given."""
+    if not call.authorization.startswith(AUTHORIZATION):
+        return None
+    token = call.authorization.removeprefix(AUTHORIZATION)
+    if token == organization.rules.token and not organization.oauth.governs(organization.id):
+        return token
+    return organization.oauth.caller(token, organization.id, time.time())
 
 
 def _nothing(answer: Answer) -> Outcome:
