@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -86,6 +87,91 @@ class Control:
     def stats(self) -> Reply:
         """Counts of what happened, and what every organisation's meter saw."""
         return self._json("GET", "stats")
+
+    def bulk(self, organization_id: str, **rules: object) -> None:
+        """Set how a bulk delete ends (mode="atomic"); what is not given becomes the default.
+
+        Also: parameter="project_ids", cap=25, unknown_code=2 or 4, absent="ignored" or "refused",
+        info_key. The modes are those of `worker.sandbox.rules.BulkMode`.
+        """
+        self._json("POST", "bulk", {"organization_id": organization_id, **rules})
+
+    def refused(
+        self, organization_id: str, ids: Iterable[str], kind: str = "project", **refusal: object
+    ) -> None:
+        """Let a business rule protect these and no others of the kind (status, code, text)."""
+        payload = {"organization_id": organization_id, "ids": list(ids), "kind": kind}
+        self._json("POST", "refused", {**payload, "refusal": refusal})
+
+    def timer(
+        self, organization_id: str, *, running: bool = True, token: str | None = None
+    ) -> None:
+        """Let a caller's timer run, or not; without a token, that of the organisation's caller."""
+        payload = {"organization_id": organization_id, "running": running, "token": token}
+        self._json("POST", "timer", payload)
+
+    def oauth(self, organization_ids: Iterable[str], **grant: object) -> None:
+        """Register a grant, by its client_id, client_secret and refresh_token.
+
+        Also: lifetime=3600 (seconds), live_tokens=15, refreshes=10 in window=600 (seconds),
+        api_domain, error_status=200, keep_static=False. The fixed token of the organisations is
+        good no longer, unless it is kept.
+        """
+        self._json("POST", "oauth", {"organization_ids": list(organization_ids), **grant})
+
+    def revoke(self, refresh_token: str, *, tokens_too: bool = True) -> None:
+        """Kill a refresh token, and with it the access tokens it gave unless told otherwise."""
+        payload = {"refresh_token": refresh_token, "tokens_too": tokens_too}
+        self._json("POST", "oauth/revoke", payload)
+
+    def expire(self, refresh_token: str | None = None) -> int:
+        """End every access token (of one refresh token) now; what is returned is how many."""
+        done = self._json("POST", "oauth/expire", {"refresh_token": refresh_token})
+        return int(done["expired"])
+
+    def grants(self) -> list[Reply]:
+        """Of every grant: refreshes, refreshed_at, peak (the most in one window), live, denied."""
+        return list(self._json("GET", "oauth")["grants"])
+
+    def select(
+        self,
+        organization_id: str,
+        filters: Mapping[str, str | Sequence[str]] = MappingProxyType({}),
+    ) -> list[str]:
+        """The ids of the living projects the provider's own filters choose."""
+        payload = {"organization_id": organization_id, "filters": dict(filters)}
+        return list(self._json("POST", "select", payload)["ids"])
+
+    def truto(self, integrated_account_id: str, **rules: object) -> None:
+        """Make an integrated account, or set it anew: provider="capsule" or "pipeliner".
+
+        Also: token, state="active", "blocked", "sandbox" or "reauth", capabilities,
+        empty_pages=[1, 3], empty_message, error_insight, remote_data, debug_null, quota_headers,
+        remote_secret. Its projects, limits, refusals and faults are set as those of an
+        organisation of this id.
+        """
+        self._json("POST", "truto", {"organization_id": integrated_account_id, **rules})
+
+    def purse(self, token: str, **limits: object) -> None:
+        """Set the limits of an API token over all its accounts (windows=[[500, 10]], …)."""
+        self._json("POST", "purses", {"token": token, **limits})
+
+    def rival(self, organization_id: str, **rivalry: object) -> None:
+        """Let somebody else delete and make projects for a while: rate=20 a second, seconds=10.
+
+        Also: deletes=0.5 (the share that deletes), ids (all it may delete; else anything), names,
+        back_seconds (how old its projects pretend to be at most), at_most (deeds), seed.
+        """
+        self._json("POST", "rival", {"organization_id": organization_id, **rivalry})
+
+    def stop_rival(self, organization_id: str) -> None:
+        """End the rival of an organisation."""
+        self._json("POST", "rival/stop", {"organization_id": organization_id})
+
+    def rival_deeds(self, organization_id: str) -> Reply:
+        """Whether a rival is `running`, and its `deeds` (at, after_seq, action, id) in order."""
+        query = urlencode({"organization_id": organization_id})
+        return self._json("GET", f"rival?{query}")
 
     def _json(self, method: str, name: str, payload: Mapping[str, object] | None = None) -> Reply:
         answer: Reply = json.loads(self._send(method, name, payload))

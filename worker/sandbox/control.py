@@ -7,19 +7,21 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from worker.sandbox.doors import Doors
 from worker.sandbox.faults import Rule
 from worker.sandbox.ledger import Ledger
 from worker.sandbox.limits import Limits
 from worker.sandbox.provider import Latency, Provider
+from worker.sandbox.rival import Rivals
+from worker.sandbox.rules import STRICT
 from worker.sandbox.seeding import GivenProject, Seed, put, sow
 from worker.sandbox.state import DEFAULT_TOKEN, Kind, Organization
 
 PREFIX = "/_sandbox"
 CHUNK = 1000  # ledger entries written at once, so that a long ledger does not hold up the provider
-STRICT = ConfigDict(extra="forbid")
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -31,6 +33,10 @@ class SetOrganization:
     scopes: frozenset[str] = frozenset({"READ", "DELETE"})
     absent_status: Annotated[int, Field(ge=400, le=499)] = 404
     comments_listed: bool = True
+    no_timer_status: Annotated[int, Field(ge=400, le=499)] = 400
+    no_timer_code: int = 1002
+    no_timer_text: str = "There is no timer running."
+    quota_headers: bool = False
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -78,6 +84,8 @@ class Control:
     def __init__(self, provider: Provider) -> None:
         self._provider = provider
         self._ledger: Ledger = provider.ledger
+        self.rivals = Rivals(provider.ledger)
+        self._doors = Doors(provider, self.rivals)
         self._posts: Mapping[str, Post] = {
             "seed": self._seed,
             "organizations": self._set_organization,
@@ -86,12 +94,14 @@ class Control:
             "faults": self._set_faults,
             "limits": self._set_limits,
             "latency": self._set_latency,
+            **self._doors.posts,
         }
         self._gets: Mapping[str, Callable[[Mapping[str, str]], Done]] = {
             "health": lambda _: {"ok": True},
             "stats": lambda _: self.stats(),
             "state": self._state,
             "faults": lambda _: {"faults": self._provider.faults.stats()},
+            **self._doors.gets,
         }
         self._streams: Mapping[str, Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]] = {
             "ledger": self._send_ledger
@@ -123,6 +133,8 @@ class Control:
             **self._ledger.stats(),
             "faults": self._provider.faults.stats(),
             "organizations": organizations,
+            "purses": self._doors.purses(),
+            "oauth": self._provider.world.oauth.stats(time.time()),
         }
 
     def _organization(self, organization_id: str) -> Organization:
@@ -142,6 +154,10 @@ class Control:
             scopes=given.scopes,
             absent_status=given.absent_status,
             comments_listed=given.comments_listed,
+            no_timer_status=given.no_timer_status,
+            no_timer_code=given.no_timer_code,
+            no_timer_text=given.no_timer_text,
+            quota_headers=given.quota_headers,
         )
         return {"organization_id": organization.id}
 

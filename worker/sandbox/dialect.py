@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Protocol
 
 from worker.sandbox.limits import Meter
@@ -72,7 +71,7 @@ class Call:
     query: str
     params: Mapping[str, str]
     authorization: str
-    form: Mapping[str, str] = MappingProxyType({})
+    form: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

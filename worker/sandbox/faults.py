@@ -37,7 +37,7 @@ class FaultKind(StrEnum):
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Match:
-    """Which requests a rule is about; what is not given matches all, `ids` a bulk call with any."""
+    """Which requests a rule is about; what is not given matches all, `ids` any of a bulk call."""
 
     method: str | None = None
     path_regex: str | None = None

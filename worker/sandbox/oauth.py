@@ -1,4 +1,4 @@
-"""The office that gives out access tokens: who may have one, how many live, how often it is asked."""
+"""The office that gives out access tokens: who may have one, how many live, how often."""
 
 import secrets
 from collections.abc import Iterable
@@ -110,11 +110,9 @@ class OAuth:
             holder.ends_by_token.clear()
 
     def expire(self, refresh_token: str | None) -> int:
-        """End every living access token (of one grant); what is returned is how many there were."""
+        """End every living access token (of one grant); what is returned is how many."""
         holders = [
-            holder
-            for token, holder in self._holders.items()
-            if refresh_token in (None, token)
+            holder for token, holder in self._holders.items() if refresh_token in (None, token)
         ]
         ended = sum(len(holder.ends_by_token) for holder in holders)
         for holder in holders:

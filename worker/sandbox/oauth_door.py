@@ -1,7 +1,6 @@
 """The token endpoint of Zoho: a form goes in, an access token or a word of refusal comes out."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -42,7 +41,7 @@ class ZohoAccounts:
     def admit(self, world: World, call: Call, route: Route) -> Organization | Answer:
         if route.refusal is not None:
             return route.refusal
-        if call.form.get("grant_type") != "refresh_token":
+        if (call.form or {}).get("grant_type") != "refresh_token":
             return _error(400, Denial.GRANT_TYPE)
         holder = _holder(world.oauth, call)
         if isinstance(holder, Denial):
@@ -87,7 +86,7 @@ class ZohoAccounts:
 
 
 def _holder(oauth: OAuth, call: Call) -> Holder | Denial:
-    form = call.form
+    form = call.form or {}
     return oauth.holder(
         form.get("client_id", ""), form.get("client_secret", ""), form.get("refresh_token", "")
     )

@@ -114,7 +114,6 @@ class Exchange:
         if self.entry is not None:
             self.ledger.end(self.entry, time.time(), answered=answered)
 
-
     def end_flight(self) -> None:
         """Give back the places the call was let into."""
         for meter in self.in_flight:
@@ -150,6 +149,7 @@ class Provider:
         organization = dialect.admit(self.world, call, route)
         if isinstance(organization, Answer):
             return exchange.reply(organization)
+        exchange.organization_id = organization.id
         if route.verb is Verb.BULK:
             exchange.route = replace(route, ids=dialect.ids(organization, call))
         meters = dialect.meters(self.world, organization, call)

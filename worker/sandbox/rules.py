@@ -44,8 +44,11 @@ class TrutoState(StrEnum):
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
 class BulkRules:
-    """The bulk delete of one organisation. `absent` is what an id that is not there does to a
-    chunk: it is "ignored", or the whole chunk is "refused" as absent."""
+    """The bulk delete of one organisation.
+
+    `absent` is what an id that is not there does to a chunk: it is "ignored", or the whole chunk
+    is "refused" as absent.
+    """
 
     mode: BulkMode = BulkMode.OFF
     parameter: Annotated[str, Field(min_length=1)] = "project_ids"
@@ -66,8 +69,11 @@ class Refused:
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
 class TrutoRules:
-    """One integrated account. `empty_pages` are the numbers of pages that come empty and carry a
-    cursor all the same; `empty_message` leaves the words of an error to `raw_response` alone."""
+    """One integrated account.
+
+    `empty_pages` are the numbers of pages that come empty and carry a cursor all the same;
+    `empty_message` leaves the words of the provider's errors to `raw_response` alone.
+    """
 
     provider: TrutoProvider = TrutoProvider.CAPSULE
     state: TrutoState = TrutoState.ACTIVE

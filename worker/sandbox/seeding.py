@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass as checked
 
-from worker.sandbox.state import CHILD_KINDS, Child, Kind, Organization, Project
+from worker.sandbox.state import CHILD_KINDS, Child, Kind, Organization, Project, Traits
 
 FIRST_ID = 4_600_000_000_440_001
 # Children of one kind have their ids this far from their project's, so no two kinds ever meet.
@@ -17,12 +17,21 @@ PROJECT_STEP = 1_000
 CUSTOMER_ID = "5000000005007"
 CREATED_FROM = "2025-01-06T10:05:43+0530"
 STRICT = ConfigDict(extra="forbid")
+Turns = str | tuple[str, ...]  # one for all, or several that take turns
+TRAITS = (
+    *("customer_id", "customer_name", "description", "billing_type", "budget_type"),
+    *("owner", "stage", "account"),
+)
 Amount = Annotated[int, Field(ge=0, lt=PROJECT_STEP)]
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=STRICT)
 class Seed:
-    """How much to make. `{n}` in `names` is the number; several `status` take turns."""
+    """How much to make, and of what sort.
+
+    `{n}` in names and descriptions is the number; several values of one field take turns;
+    without `modified_from`, a project was last changed when it was made.
+    """
 
     organization_id: str
     projects: Annotated[int, Field(ge=0, le=1_000_000)] = 0
@@ -35,22 +44,32 @@ class Seed:
     shared_users: bool = True
     first_id: Annotated[int, Field(ge=1, le=9_000_000_000_000_000_000)] | None = None
     names: str = "Project {n}"
-    status: str | tuple[str, ...] = "active"
+    status: Turns = "active"
     created_from: str = CREATED_FROM
     created_step: Annotated[float, Field(ge=0)] | None = None
+    modified_from: str | None = None
+    modified_step: Annotated[float, Field(ge=0)] = 0.0
+    customer_id: Turns = CUSTOMER_ID
+    customer_name: Turns = ()
+    description: Turns = ()
+    billing_type: Turns = "based_on_project_hours"
+    budget_type: Turns = "total_project_cost"
+    rate: tuple[float, ...] = (100.0,)
+    owner: Turns = ()
+    stage: Turns = ()
+    account: Turns = ()
+    tags: tuple[tuple[str, ...], ...] = ()
     token: str | None = None
 
     @model_validator(mode="after")
     def _has_a_status(self) -> Self:
-        if not self.status:
-            raise ValueError("status: at least one is needed")
+        for name in ("status", "customer_id", "billing_type", "budget_type", "rate"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}: at least one is needed")
         moment(self.created_from)
+        if self.modified_from is not None:
+            moment(self.modified_from)
         return self
-
-    @property
-    def statuses(self) -> tuple[str, ...]:
-        """The states to give out in turn."""
-        return (self.status,) if isinstance(self.status, str) else self.status
 
     @property
     def step(self) -> float:
@@ -80,6 +99,16 @@ class GivenProject:
     created_time: str | None = None
     last_modified_time: str | None = None
     customer_id: str | None = None
+    customer_name: str | None = None
+    description: str | None = None
+    billing_type: str | None = None
+    budget_type: str | None = None
+    rate: float | None = None
+    from_zoho_people: bool | None = None
+    owner: str | None = None
+    stage: str | None = None
+    account: str | None = None
+    tags: tuple[str, ...] | None = None
     tasks: tuple[GivenChild, ...] = ()
     users: tuple[GivenChild, ...] = ()
     documents: tuple[GivenChild, ...] = ()
@@ -113,7 +142,7 @@ def put(organization: Organization, given: GivenProject, now: float) -> None:
             status="active",
             created_at=at,
             modified_at=at,
-            customer_id=CUSTOMER_ID,
+            traits=Traits(customer_id=CUSTOMER_ID),
         )
     _change(known, given)
     for kind, children in _given_children(given):
@@ -124,7 +153,10 @@ def put(organization: Organization, given: GivenProject, now: float) -> None:
 def _change(project: Project, given: GivenProject) -> None:
     project.name = given.project_name or project.name
     project.status = given.status or project.status
-    project.customer_id = given.customer_id or project.customer_id
+    for name in (*TRAITS, "rate", "from_zoho_people", "tags"):
+        value = getattr(given, name)
+        if value is not None:
+            setattr(project.traits, name, value)
     if given.created_time:
         project.created_at = moment(given.created_time)
     if given.last_modified_time:
@@ -149,6 +181,7 @@ def _given_children(given: GivenProject) -> Iterator[tuple[Kind, list[Child]]]:
 
 def _projects(seed: Seed, already: int) -> Iterator[Project]:
     start, born = seed.first_id, moment(seed.created_from)
+    changed = None if seed.modified_from is None else moment(seed.modified_from)
     number_from = already if start is None else 0
     for index in range(number_from, number_from + seed.projects):
         id_ = (FIRST_ID if start is None else start) + index
@@ -156,12 +189,29 @@ def _projects(seed: Seed, already: int) -> Iterator[Project]:
         yield Project(
             id=str(id_),
             name=seed.names.replace("{n}", f"{index + 1:04d}"),
-            status=seed.statuses[index % len(seed.statuses)],
+            status=_turn(seed.status, index) or "",
             created_at=at,
-            modified_at=at,
-            customer_id=CUSTOMER_ID,
+            modified_at=at if changed is None else changed + index * seed.modified_step,
+            traits=_traits(seed, index),
             children={kind: _children(seed, kind, id_, index) for kind in CHILD_KINDS},
         )
+
+
+def _traits(seed: Seed, index: int) -> Traits:
+    given = {name: _turn(getattr(seed, name), index) for name in TRAITS}
+    if given["description"] is not None:
+        given["description"] = given["description"].replace("{n}", f"{index + 1:04d}")
+    return Traits(
+        **given,  # type: ignore[arg-type] # what a project must have is never None: the seed is checked
+        rate=seed.rate[index % len(seed.rate)],
+        tags=seed.tags[index % len(seed.tags)] if seed.tags else (),
+    )
+
+
+def _turn(values: Turns, index: int) -> str | None:
+    if isinstance(values, str):
+        return values
+    return values[index % len(values)] if values else None
 
 
 def _children(seed: Seed, kind: Kind, project_id: int, index: int) -> dict[str, Child]:

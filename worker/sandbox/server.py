@@ -14,12 +14,17 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http_parser import RawRequestMessage
 
 from worker.sandbox.control import PREFIX, Control
+from worker.sandbox.dialect import Dialect
 from worker.sandbox.ledger import Ledger
+from worker.sandbox.oauth_door import ZohoAccounts
 from worker.sandbox.provider import Provider
 from worker.sandbox.seeding import Seed, sow
 from worker.sandbox.state import World
+from worker.sandbox.truto import Truto
 from worker.sandbox.zoho_v4 import ZohoBooks
+from worker.sandbox.zoho_versions import V3
 
+V3_PREFIX = "/books/v3"
 FLUSH_SECONDS = 0.2
 MAX_BODY = 64 << 20  # of a control request
 STOP_SECONDS = 0.3  # for calls in flight when the sandbox stops
@@ -38,6 +43,7 @@ class Options:
     random_seed: int = 0
     ledger_path: Path | None = None
     ledger_keep: int | None = None
+    truto_prefix: str = ""
 
 
 class Sandbox:
@@ -48,7 +54,13 @@ class Sandbox:
         _check_loopback(self._options.host)
         self.world = World()
         self.ledger = Ledger(self._options.ledger_path, self._options.ledger_keep)
-        self.provider = Provider(self.world, self.ledger, [ZohoBooks()], self._options.random_seed)
+        dialects: list[Dialect] = [
+            ZohoBooks(),
+            ZohoBooks(prefix=V3_PREFIX, organization_param="organization_id", version=V3),
+            ZohoAccounts(),
+            Truto(prefix=self._options.truto_prefix),
+        ]
+        self.provider = Provider(self.world, self.ledger, dialects, self._options.random_seed)
         self._control = Control(self.provider)
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
@@ -67,6 +79,21 @@ class Sandbox:
     def url(self) -> str:
         """The base URL of Zoho Books v4, as an account's `base_url` wants it."""
         return f"{self.origin}/books/v4"
+
+    @property
+    def url_v3(self) -> str:
+        """The base URL of Zoho Books v3."""
+        return f"{self.origin}{V3_PREFIX}"
+
+    @property
+    def token_url(self) -> str:
+        """Where access tokens are given out."""
+        return f"{self.origin}/oauth/v2/token"
+
+    @property
+    def truto_url(self) -> str:
+        """The base URL of Truto."""
+        return f"{self.origin}{self._options.truto_prefix}"
 
     @property
     def control_url(self) -> str:
@@ -95,6 +122,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Answer what is in flight for a moment, hang up on the rest, close the ledger."""
+        self._control.rivals.stop()
         if self._listener is None or self._web is None:
             self.ledger.close(time.time())
             return

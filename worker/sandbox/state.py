@@ -116,6 +116,7 @@ class Organization:
         self.projects: dict[str, Project] = {}
         self.ghosts: dict[tuple[Kind, str, str], Ghost] = {}
         self.seeded = 0
+        self.made_by_rivals = 0
         self.version = 0
 
     def add(self, projects: Iterable[Project]) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from worker.sandbox.dialect import Answer, Call, Effect, Outcome, Route, Situation, Verb
 from worker.sandbox.limits import Meter
-from worker.sandbox.rules import BulkMode
+from worker.sandbox.rules import BulkMode, Refused
 from worker.sandbox.state import Kind, Organization, World
 from worker.sandbox.zoho_bodies import comment_list, envelope, project_detail, project_list
 from worker.sandbox.zoho_bulk import delete, refusal, split
@@ -163,8 +163,7 @@ class ZohoBooks:
         kind, id_ = route.kind or Kind.PROJECT, route.id or ""
         refused = organization.refused.get((kind, id_)) if organization.refused else None
         if refused is not None and organization.living(kind, id_, route.parent_id):
-            status, code, text = refusal(refused, self.version.said[Situation.REFUSED])
-            return _nothing(self.say(Situation.REFUSED, status=status, code=code, text=text))
+            return self._refuse(refused)
         missing = organization.delete(kind, id_, route.parent_id, now)
         return self.successes[kind] if missing is None else self._absent(organization, missing)
 
@@ -174,18 +173,15 @@ class ZohoBooks:
             code = rules.unknown_code if rules.mode is BulkMode.UNKNOWN_PARAMETER else None
             return _nothing(self.say(NOT_OFFERED[rules.mode], code=code))
         if not ids:
-            return _nothing(self.say(Situation.BAD_PARAMETER))
+            return _nothing(self.say(Situation.BAD_PARAMETER, code=rules.unknown_code))
         if len(ids) > rules.cap:
             return _nothing(self.say(Situation.TOO_MANY_IDS))
         chunk = split(organization, ids)
         if chunk.absent and rules.absent == "refused":
             return self._absent(organization, Kind.PROJECT)
-        usual = self.version.said[Situation.REFUSED]
         if chunk.refused and rules.mode is BulkMode.ATOMIC:
-            first = organization.refused[Kind.PROJECT, chunk.refused[0]]
-            status, code, text = refusal(first, usual)
-            return _nothing(self.say(Situation.REFUSED, status=status, code=code, text=text))
-        return delete(organization, ids, chunk, usual, now)
+            return self._refuse(organization.refused[Kind.PROJECT, chunk.refused[0]])
+        return delete(organization, ids, chunk, self.version.said[Situation.REFUSED], now)
 
     def _stop_timer(self, organization: Organization, call: Call) -> Outcome:
         who = caller(organization, call) or ""
@@ -194,9 +190,11 @@ class ZohoBooks:
             return self.successes[Kind.TIMER]
         rules = organization.rules
         body = envelope(rules.no_timer_code, rules.no_timer_text)
-        return _nothing(
-            Answer(status=rules.no_timer_status, code=rules.no_timer_code, body=body)
-        )
+        return _nothing(Answer(status=rules.no_timer_status, code=rules.no_timer_code, body=body))
+
+    def _refuse(self, refused: Refused) -> Outcome:
+        status, code, text = refusal(refused, self.version.said[Situation.REFUSED])
+        return _nothing(self.say(Situation.REFUSED, status=status, code=code, text=text))
 
     def _absent(self, organization: Organization, kind: Kind) -> Outcome:
         text = self.version.absent.format(kind=kind, Kind=kind.capitalize())

@@ -1,5 +1,6 @@
 """A running sandbox with one organisation, and two ways to call it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -7,11 +8,13 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from worker.sandbox.client import Control
 from worker.sandbox.seeding import Seed
 from worker.sandbox.server import Sandbox
 from worker.sandbox.state import DEFAULT_TOKEN
 
 Ask = Callable[..., Awaitable[tuple[int, Any]]]
+Tell = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
@@ -52,5 +55,16 @@ def ask(sandbox: Sandbox, wire: aiohttp.ClientSession) -> Ask:
         headers = {"Authorization": f"Zoho-oauthtoken {token}"}
         async with wire.request(method, url, headers=headers, allow_redirects=False) as answer:
             return answer.status, await answer.json()
+
+    return call
+
+
+@pytest.fixture
+def tell(sandbox: Sandbox) -> Tell:
+    """Calls one method of the control's client, beside the event loop the sandbox runs in."""
+    control = Control(sandbox.url)
+
+    async def call(name: str, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the method takes and gives
+        return await asyncio.to_thread(lambda: getattr(control, name)(*given, **named))
 
     return call
