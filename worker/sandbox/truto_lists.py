@@ -141,6 +141,6 @@ def _place(cursor: str) -> Place:
         return Place()
     try:
         number, start = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        return Place(page=int(number), start=max(0, int(start)))
     except (binascii.Error, TypeError) as error:
         raise ValueError("next_cursor") from error
-    return Place(page=int(number), start=int(start))

@@ -1,8 +1,10 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
+from worker.sandbox.limits import Limits
 from worker.sandbox.seeding import GivenChild, GivenProject, Seed, put
 from worker.sandbox.server import Sandbox
 from worker.sandbox.state import Rules
@@ -221,6 +223,24 @@ async def test_the_status_of_what_does_not_exist_is_a_setting(ask: Ask, sandbox:
     status, body = await ask("DELETE", "/projects/999")
 
     assert (status, body["code"]) == (400, 1002)
+
+
+async def test_whether_the_days_quota_is_shown_is_a_setting(
+    sandbox: Sandbox, wire: aiohttp.ClientSession
+) -> None:
+    organization = sandbox.world.organization("1")
+    organization.meter.set(Limits(per_day=10))
+    url = f"{sandbox.url}/projects?{ORG}"
+
+    async with wire.get(url) as answer:
+        hidden = answer.headers
+    organization.rules = Rules(quota_headers=True)
+    async with wire.get(url) as answer:
+        shown = answer.headers
+
+    assert "X-Rate-Limit-Limit" not in hidden
+    assert (shown["X-Rate-Limit-Limit"], shown["X-Rate-Limit-Remaining"]) == ("10", "8")
+    assert 0 <= int(shown["X-Rate-Limit-Reset"]) <= 86_400
 
 
 async def test_whether_comments_are_listed_is_a_setting(ask: Ask, sandbox: Sandbox) -> None:
