@@ -15,7 +15,26 @@ class ControlRefused(Exception):
 
 
 class Control:
-    """Sets and reads a running sandbox; any URL of it will do. Blocks, and keeps no connection."""
+    """Sets and reads a running sandbox; any URL of it will do. Blocks, and keeps no connection.
+
+    A chunk in which one project is refused, and the rest silently deleted:
+
+        control.seed("1", projects=10_000, first_id=100, token="t")
+        control.bulk("1", mode="silent_partial", cap=25)
+        control.refused("1", ["107"], text="Invoices first.")
+
+    Tokens that live 20 seconds, then a consent taken back and given anew:
+
+        control.oauth(["1"], client_id="c", client_secret="s", refresh_token="r", lifetime=20)
+        control.revoke("r")
+        control.oauth(["1"], client_id="c", client_secret="s", refresh_token="r2", lifetime=20)
+
+    An integrated account behind Truto, and somebody else at work in it:
+
+        control.truto("62f44730-…", token="t", provider="pipeliner", empty_pages=[2])
+        control.seed("62f44730-…", projects=500, first_id=100, status=["in progress"])
+        control.rival("62f44730-…", rate=20, seconds=30)
+    """
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
         parts = urlsplit(url)

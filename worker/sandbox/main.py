@@ -37,7 +37,15 @@ def serve(
 
 def announce(sandbox: Sandbox) -> None:
     """Say on stdout, as one line of JSON, where the sandbox is."""
-    line = json.dumps({"url": sandbox.url, "control": sandbox.control_url})
+    line = json.dumps(
+        {
+            "url": sandbox.url,
+            "control": sandbox.control_url,
+            "url_v3": sandbox.url_v3,
+            "token_url": sandbox.token_url,
+            "truto_url": sandbox.truto_url,
+        }
+    )
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

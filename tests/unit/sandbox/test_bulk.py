@@ -68,6 +68,25 @@ async def test_the_parameter_is_called_as_it_is_set(ask: Ask, tell: Tell) -> Non
     assert await chunk(ask, "100", "ids") == (200, DELETED)
 
 
+async def test_a_comma_may_be_encoded(ask: Ask, sandbox: Sandbox, tell: Tell) -> None:
+    await tell("bulk", "1", mode="ok")
+
+    await chunk(ask, "100%2C101")
+
+    assert left(sandbox) == ["102", "103", "104"]
+
+
+async def test_a_chunk_may_be_deleted_in_part_and_its_answer_lost(
+    ask: Ask, sandbox: Sandbox, tell: Tell
+) -> None:
+    await tell("bulk", "1", mode="first_only")
+    await tell("faults", [{"kind": "error_after", "match": {"method": "DELETE"}, "status": 504}])
+
+    status, _ = await chunk(ask, "100,101")
+
+    assert (status, left(sandbox)) == (504, ["101", "102", "103", "104"])
+
+
 @pytest.mark.parametrize("ids", ["", ",", ",,"])
 async def test_no_ids_are_never_all(ask: Ask, sandbox: Sandbox, tell: Tell, ids: str) -> None:
     await tell("bulk", "1", mode="ok")

@@ -35,6 +35,9 @@ def test_the_process_says_where_it_is_and_stops_when_told(
     assert healthy is True
     assert [len(children["tasks"]) for children in state.values()] == [1, 1]
     assert where["url"].endswith("/books/v4")
+    assert where["url_v3"].endswith("/books/v3")
+    assert where["token_url"].endswith("/oauth/v2/token")
+    assert where["truto_url"] == where["url"].removesuffix("/books/v4")
     assert (exit_code, said) == (0, "")
     assert ledger.read_text(encoding="utf-8") == ""
 
