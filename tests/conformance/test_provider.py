@@ -14,11 +14,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from worker.domain.calls import PROJECT, Action, Answer, Call, Target
+from tests.plugins.installing import installed
+from worker.domain.calls import CAPABILITIES, PROJECT, TIMER, Action, Answer, Call, Target
 from worker.domain.outcomes import Verdict
 from worker.providers.dialect import Dialect
 from worker.providers.http import HttpProvider
-from worker.providers.registry import OURS
+from worker.providers.registry import OURS, dialect_of
 from worker.providers.requests import Connection
 from worker.providers.verdicts import LOST, NO_ANSWER, NOT_SENT, classify
 
@@ -27,27 +28,52 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.enable_socket
 
-CODES = ["", "0", *map(str, (1, 2, 4, 5, 14, 37, 43, 44, 45, 57, 1000, 1002, 1025, 1070, 4083))]
+WORDS = ["ok", "gone", "truto", "remote", "object"]
+CODES = [
+    "",
+    "0",
+    *WORDS,
+    *map(str, (1, 2, 4, 5, 14, 37, 43, 44, 45, 57, 1000, 1002, 1025, 1070, 4083)),
+]
 UNCLEAR = [500, 502, 504, 599]
-# An id that fits each kind of the dialect; a new dialect with other ids adds its own.
-IDS = {"zoho_books": "460000000044019"}
+# Ids that fit the kinds of a provider; a new provider with other ids adds its own.
+IDS = {
+    "zoho_books": ("460000000044019", "460000000044027"),
+    "truto": ("62f44730-dd91-461e-bd6a-aedd9e0ad79d", ""),
+    "trackly": ("b_7f3k", "c_0001"),
+}
+ALL = [*((one.provider, one.name) for one in OURS), ("trackly", "v1")]
 
 
-@pytest.fixture(params=OURS, ids=lambda dialect: f"{dialect.provider}-{dialect.name}")
+@pytest.fixture(scope="module", autouse=True)
+def _trackly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with installed(tmp_path_factory.mktemp("site"), {"trackly": "trackly:BOARDS"}):
+        yield
+
+
+@pytest.fixture(params=ALL, ids="-".join)
 def dialect(request: pytest.FixtureRequest) -> Dialect:
-    assert isinstance(request.param, Dialect)
-    return request.param
+    provider, name = request.param
+    return dialect_of(provider, name)
 
 
 def calls(dialect: Dialect) -> Iterator[Call]:
-    an_id = IDS[dialect.provider]
+    an_id, child_id = IDS[dialect.provider]
     project = Target(kind=PROJECT, external_id=an_id)
     yield Call(action=Action.LIST)
+    if dialect.capabilities is not None:
+        yield Call(action=Action.READ, source=CAPABILITIES)
+    if dialect.catalogue.has_timer:
+        timer = Target(kind=TIMER, external_id="current")
+        yield Call(action=Action.DELETE, targets=(timer,))
+    if dialect.bulk is not None:
+        other = Target(kind=PROJECT, external_id=child_id)
+        yield Call(action=Action.DELETE, targets=(project, other))
     for source in dialect.sources:
         yield Call(action=Action.READ, targets=(project,), source=source.name)
     yield Call(action=Action.DELETE, targets=(project,))
     for kind in dialect.catalogue.children:
-        child = Target(kind=kind.name, external_id=an_id, parent_external_id=an_id)
+        child = Target(kind=kind.name, external_id=child_id, parent_external_id=an_id)
         yield Call(action=Action.DELETE, targets=(child,))
 
 
@@ -62,6 +88,7 @@ async def provider_at(dialect: Dialect, base_url: str) -> AsyncIterator["Provide
             token=lambda: "1000.abc",
             in_flight=5,
             deadline=timedelta(seconds=5),
+            bulk=dialect.bulk,
         )
     )
     try:
@@ -96,7 +123,9 @@ def test_each_kind_can_be_found_and_deleted(dialect: Dialect) -> None:
         (inline.kind, source.name) for source in dialect.sources for inline in source.children
     }
 
-    assert set(dialect.deletes) == {PROJECT, *(kind.name for kind in catalogue.children)}
+    timer = {TIMER} if catalogue.has_timer else set()
+    kinds = {PROJECT, *(kind.name for kind in catalogue.children)}
+    assert set(dialect.deletes) == kinds | timer
     assert found == {(kind.name, kind.source) for kind in catalogue.children}
     assert dialect.source(PROJECT) is not None
     assert "{token}" in dialect.authorization
@@ -106,9 +135,9 @@ def test_each_kind_can_be_found_and_deleted(dialect: Dialect) -> None:
 def test_every_answer_has_a_verdict_that_its_action_can_have(dialect: Dialect) -> None:
     for action in Action:
         never = (
-            {Verdict.SEEN, Verdict.UNAVAILABLE}
+            {Verdict.SEEN, Verdict.UNAVAILABLE, Verdict.ACCEPTED}
             if action is Action.DELETE
-            else {Verdict.DELETED, Verdict.AMBIGUOUS}
+            else {Verdict.DELETED, Verdict.AMBIGUOUS, Verdict.ACCEPTED}
         )
         given = {
             classify(dialect.rows, action, status, code)
@@ -178,3 +207,28 @@ async def test_a_redirect_is_never_followed(dialect: Dialect) -> None:
 
     assert {answer.verdict for _, answer in answers} == {Verdict.INVALID}
     assert len(lines) == len(answers)
+
+
+def test_what_selects_is_sent_or_held_against_the_list(dialect: Dialect) -> None:
+    names = [spec.name for spec in dialect.filters]
+    sides = [spec for spec in dialect.filters if spec.client_side]
+
+    assert len(set(names)) == len(names)
+    assert {"created_before", "created_after"} <= set(names)
+    assert {"last_modified_before", "last_modified_after"} <= set(names)
+    assert all(spec.moment and spec.side for spec in sides)
+    assert all(spec.wire_name for spec in dialect.filters if not spec.client_side)
+
+
+def test_a_bulk_delete_proves_nothing_about_a_single_id(dialect: Dialect) -> None:
+    rows = dialect.bulk.rows if dialect.bulk is not None else ()
+    given = {
+        classify(rows, Action.DELETE, status, code) for status in range(1000) for code in CODES
+    }
+
+    assert not given & {Verdict.DELETED, Verdict.ABSENT, Verdict.SEEN}
+
+
+def test_each_provider_has_at_most_one_default(dialect: Dialect) -> None:
+    assert dialect_of(dialect.provider, dialect.name) is dialect
+    assert dialect.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,15 +17,26 @@ from worker.config.fields import (
     UNKNOWN,
     BaseUrl,
     Count,
+    DialectName,
     Id,
+    Options,
     Parameter,
     Positive,
+    ProviderName,
     Reference,
     Section,
     Share,
     Text,
     Timeout,
     fault,
+)
+from worker.config.ours import (
+    LIMITS,
+    NEEDED,
+    ORGANIZATION_PARAM,
+    OWNER_BY_KEY,
+    ZOHO_BOOKS,
+    from_base_url,
 )
 from worker.config.sections import (
     BulkDelete,
@@ -43,26 +54,6 @@ from worker.domain.errors import InvalidInput, NotFound
 from worker.domain.limits import Purse
 from worker.domain.plan import Protection
 
-ZOHO_BOOKS = "zoho_books"
-TRUTO = "truto"
-
-ORGANIZATION_PARAM = {"v4": "organization-id", "v3": "organization_id"}
-
-NEEDED = {ZOHO_BOOKS: ("organization_id", "dialect"), TRUTO: ("integrated_account_id",)}
-
-OWNER_BY_KEY = {
-    "dialect": ZOHO_BOOKS,
-    "organization_id": ZOHO_BOOKS,
-    "organization_param": ZOHO_BOOKS,
-    "oauth": ZOHO_BOOKS,
-    "bulk_delete": ZOHO_BOOKS,
-    "lists_comments": ZOHO_BOOKS,
-    "integrated_account_id": TRUTO,
-}
-
-LIMITS = {ZOHO_BOOKS: {}, TRUTO: {"windows": [[50, "10s"]], "per_day": 0}}
-"""Limits that are not those of Zoho's free plan; Truto's is for one connected account."""
-
 
 class Account(Section):
     """A named connection. It holds references to secrets, never a secret."""
@@ -70,11 +61,17 @@ class Account(Section):
     given: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str = Field(description="The account's name.")
-    provider: Literal["zoho_books", "truto"] = Field(description="Whose API it is.")
+    provider: Annotated[
+        ProviderName, Doc(type='"zoho_books", "truto", or one of an installed package')
+    ] = Field(description="Whose API it is.")
     base_url: BaseUrl = Field(description="Where the API is; https, except on this machine.")
     dialect: Annotated[
-        Literal["v4", "v3", ""], Doc(type='"v4" or "v3"', default="the end of base_url")
-    ] = Field(default="", description="Zoho Books: the version of the API.")
+        DialectName,
+        Doc(
+            type='zoho_books: "v4" or "v3"; truto: "unified", "capsule" or "pipeliner"',
+            default='zoho_books: the end of base_url; truto: "unified"',
+        ),
+    ] = Field(default="", description="Which API of the provider it is.")
     organization_id: Annotated[Id, Doc(default="required for zoho_books")] = Field(
         default="", description="Zoho Books: the organisation."
     )
@@ -102,6 +99,9 @@ class Account(Section):
     bulk_delete: BulkDelete = Field(
         default=BulkDelete(), description="Zoho Books: deleting projects in chunks."
     )
+    options: Options = Field(
+        default=(), description="Truto: what each deletion carries, unless a job says otherwise."
+    )
     lists_comments: bool = Field(
         default=True, description="Zoho Books: whether a project's comments can be listed."
     )
@@ -127,6 +127,11 @@ class Account(Section):
         """Whether the account is on this machine: a sandbox, a test."""
         return is_loopback(self.base_url)
 
+    @property
+    def selector_value(self) -> str:
+        """What names the organisation or connected account to the provider."""
+        return self.organization_id or self.integrated_account_id
+
     def purses(self, config: "Config") -> tuple[Purse, ...]:
         """What every call of this account is taken from: its own purse, then the shared one."""
         own = self.limits.as_purse(self.name, rate_share=self.rate_share, day_share=self.day_share)
@@ -139,42 +144,35 @@ class Account(Section):
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, raw: object) -> object:
-        if not isinstance(raw, Mapping) or raw.get("provider") not in NEEDED:
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("provider"), str):
             return raw
         provider, base_url = raw["provider"], raw.get("base_url")
         for key in raw:
-            if OWNER_BY_KEY.get(key, provider) != provider:
+            if provider in NEEDED and OWNER_BY_KEY.get(key, provider) != provider:
                 raise fault(f"is a key of {OWNER_BY_KEY[key]} accounts alone", under=(key,))
         filled: dict[str, Any] = {**raw}
         if isinstance(limits := raw.get("limits", {}), Mapping):
-            filled["limits"] = {**LIMITS[provider], **limits}
+            filled["limits"] = {**LIMITS.get(provider, {}), **limits}
         if isinstance(base_url, str):
-            filled |= _from_base_url(base_url, filled)
+            filled |= from_base_url(base_url, filled)
         return filled
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        for key in NEEDED[self.provider]:
+        for key in NEEDED.get(self.provider, ()):
             if not getattr(self, key):
                 raise fault(f"is needed for a {self.provider} account", under=(key,))
+        if self.provider == ZOHO_BOOKS and self.dialect not in ORGANIZATION_PARAM:
+            there = ", ".join(ORGANIZATION_PARAM)
+            raise fault(
+                "names no version of Zoho Books", fix=f"one of: {there}", under=("dialect",)
+            )
         if (self.token is None) == (self.oauth is None):
             raise fault(
                 "needs exactly one of `token` and `oauth`",
                 fix=f'write token = "env:{self.name.upper().replace("-", "_")}_TOKEN"',
             )
         return self
-
-
-def _from_base_url(base_url: str, written: Mapping[str, Any]) -> dict[str, Any]:
-    read: dict[str, Any] = {}
-    if "grace" not in written and is_loopback(base_url):
-        read["grace"] = {"wait": "0s"}
-    if written["provider"] == ZOHO_BOOKS:
-        last = base_url.rstrip("/").rpartition("/")[2]
-        read["dialect"] = written.get("dialect", last if last in ORGANIZATION_PARAM else "")
-        if read["dialect"] in ORGANIZATION_PARAM and "organization_param" not in written:
-            read["organization_param"] = ORGANIZATION_PARAM[read["dialect"]]
-    return read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What the fields of `bulkdel.toml` are made of: the strict section, and its kinds of values."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar
 
@@ -32,6 +32,8 @@ UNKNOWN = "bulkdel_unknown"
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 ID = r"^[0-9A-Za-z_-]{1,64}$"
+PROVIDER = r"^[a-z][a-z0-9_-]{0,62}$"
+DIALECT = r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,31})?$"
 PARAMETER = r"^[A-Za-z_][A-Za-z0-9_.-]{0,63}$"
 
 _PAIR = 2
@@ -107,6 +109,30 @@ def _not_windows() -> InvalidInput:
     )
 
 
+def parse_options(raw: object) -> tuple[tuple[str, str], ...]:
+    """Read a table of a provider's own options; what they may say is known where they are used.
+
+    A list is written with commas, and what stands in a table of its own under NAME.KEY.
+    """
+    if not isinstance(raw, Mapping):
+        raise InvalidInput("must be a table", fix='write it like { name = "value" }')
+    pairs: list[tuple[str, str]] = []
+    for name, value in raw.items():
+        if isinstance(value, Mapping):
+            pairs.extend((f"{name}.{key}", _option(inner)) for key, inner in value.items())
+        else:
+            pairs.append((str(name), _option(value)))
+    return tuple(pairs)
+
+
+def _option(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_option, value))
+    if not isinstance(value, str | int) or not str(value).strip():
+        raise InvalidInput("must be text, a whole number, true or false, and not blank")
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _above_zero(duration: timedelta) -> timedelta:
     if not duration:
         raise fault("must be above zero", fix='write it like "15s"')
@@ -139,6 +165,13 @@ Ids = Annotated[
 ]
 Id = Annotated[str, StringConstraints(pattern=ID), Doc(type="text")]
 Parameter = Annotated[str, StringConstraints(pattern=PARAMETER), Doc(type="text")]
+ProviderName = Annotated[str, StringConstraints(pattern=PROVIDER), Doc(type="text")]
+DialectName = Annotated[str, StringConstraints(pattern=DIALECT), Doc(type="text")]
+Options = Annotated[
+    tuple[tuple[str, str], ...],
+    reader(parse_options, done=tuple),
+    Doc(type="table of options", default="{}"),
+]
 Share = Annotated[float, Field(gt=0, le=1), Doc(type="number, above 0 and at most 1")]
 Count = Annotated[int, Field(ge=0), Doc(type="whole number")]
 Positive = Annotated[int, Field(ge=1), Doc(type="whole number, at least 1")]

@@ -11,6 +11,9 @@ TIMER = "timer"
 PROJECT = "project"
 """The kind every provider has; its children are the other kinds of the provider's catalogue."""
 
+CAPABILITIES = "capabilities"
+"""The source of a READ without target: what the account may do, where the provider says it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -67,6 +70,7 @@ class Reading:
     children: tuple[Seen, ...] = ()
     kinds: frozenset[str] = frozenset()
     next_cursor: str = ""  # empty: the listing ends here
+    methods: frozenset[str] = frozenset()  # a READ of the capabilities: what may be done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,11 +22,16 @@ class Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """A provider's kinds; `children` stand in the order in which they are deleted."""
+    """A provider's kinds; `children` stand in the order in which they are deleted.
+
+    `blind` is a sentence for the plan: what hangs on a project that this provider never shows.
+    """
 
     provider: str
     project: Kind
     children: tuple[Kind, ...] = ()
+    has_timer: bool = False  # whether the caller may have a running timer, which can be stopped
+    blind: str = ""
 
     def kind(self, name: str) -> Kind:
         """The kind of that name; KeyError if the provider has none."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from worker.domain.catalogue import Catalogue
+from worker.domain.filters import Filter
+from worker.domain.options import Option
 from worker.providers.verdicts import Row
 
 Keys = tuple[str, ...]
@@ -16,10 +18,19 @@ Keys = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """What every answer of a provider says about itself; no code is the empty one."""
+    """What every answer of a provider says about itself; no code is the empty one.
+
+    `word` is what the rows go by where the provider has no codes: who speaks, and of what.
+    """
 
     code: str = ""
     message: str = ""
+    word: str = ""
+
+    @property
+    def key(self) -> str:
+        """What the rows are asked with."""
+        return self.word or self.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +105,38 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """How several projects are deleted by one call.
+
+    Parameter and size are settings of the account, `most` is the largest size there may be.
+    `rows` stand in the place of the dialect's own; `reports` are the places of a body that list
+    ids the call left alone, although it succeeded.
+    """
+
+    path: str
+    rows: tuple[Row, ...]
+    parameter: str
+    size: int
+    most: int
+    reports: tuple[Keys, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """A read that says what an account may do; `{selector}` of the path names the account."""
+
+    path: str
+    query: tuple[tuple[str, str], ...]
+    methods: Callable[[Mapping[str, object]], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One API of one provider. A new provider is one of these, and nothing else."""
+    """One API of one provider. A new provider is one of these, and nothing else.
+
+    `deletes` has a path for each kind, the timer included if there is one. `options` are what a
+    deletion may carry; reads carry none, because they would change what is read.
+    """
 
     provider: str
     name: str
@@ -110,6 +151,11 @@ class Dialect:
     rows: tuple[Row, ...]  # tried before the rows all providers share
     request_ids: tuple[str, ...] = ("x-request-id",)  # response headers, the first one there
     content_types: frozenset[str] = field(default=frozenset({"application/json"}))
+    filters: tuple[Filter, ...] = ()
+    options: tuple[Option, ...] = ()
+    bulk: Bulk | None = None
+    capabilities: Capabilities | None = None
+    is_default: bool = False  # taken where an account names no dialect
 
     def source(self, name: str) -> Source | None:
         """The read of that name, if there is one."""

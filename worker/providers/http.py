@@ -12,13 +12,11 @@ from worker.domain.calls import Action, Answer, Call
 from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
-from worker.providers.dialect import Envelope
-from worker.providers.reading import Unreadable, one_line, parse, read
+from worker.providers.answers import MESSAGE_LENGTH, understand
+from worker.providers.reading import one_line
 from worker.providers.requests import Connection, Request, build, check_base_url
 from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError, raw_request
 
-REQUEST_ID_LENGTH: Final = 100
-MESSAGE_LENGTH: Final = 300
 # They write whole URLs and headers into the log.
 TALKATIVE: Final = ("httpx", "httpcore", "aiohttp")
 
@@ -112,46 +110,8 @@ class HttpProvider:
         return Answer(verdict=verdict, error_class=reason, message=one_line(said, MESSAGE_LENGTH))
 
     def _understood(self, call: Call, token: str, response: httpx.Response) -> Answer:
-        status = response.status_code
-        body, envelope = self._opened(response)
-        row = verdicts.row_of(self._dialect.rows, call.action, status, envelope.code)
-        unclear = not envelope.code and row.verdict in {Verdict.AMBIGUOUS, Verdict.UNAVAILABLE}
-        answer = Answer(
-            verdict=row.verdict,
-            http_status=status,
-            provider_code=envelope.code,
-            message=one_line(envelope.message or f"HTTP {status}", MESSAGE_LENGTH, secret=token),
-            error_class="unreadable" if unclear else "",
-            request_id=one_line(self._request_id(response), REQUEST_ID_LENGTH, secret=token),
-            retry_after=_wait(response) or row.wait,
-        )
-        if row.verdict is not Verdict.SEEN:
-            return answer
-        try:
-            return replace(answer, reading=read(self._dialect, call, body))
-        except Unreadable as error:
-            return replace(
-                answer,
-                verdict=Verdict.UNAVAILABLE,
-                error_class="unreadable",
-                message=one_line(str(error), MESSAGE_LENGTH),
-            )
-
-    def _opened(self, response: httpx.Response) -> tuple[dict[str, object], Envelope]:
-        """The body and what it says of itself; both empty if it is not what it should be."""
-        content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in self._dialect.content_types:
-            said = f"HTTP {response.status_code} with {content_type or 'no content type'}"
-            return {}, Envelope(message=said)
-        try:
-            body = parse(response.content)
-            return body, self._dialect.envelope(body)
-        except Unreadable as error:
-            return {}, Envelope(message=f"HTTP {response.status_code}: {error}")
-
-    def _request_id(self, response: httpx.Response) -> str:
-        names = self._dialect.request_ids
-        return next((response.headers[name] for name in names if name in response.headers), "")
+        now = time.time()
+        return understand(self._connection, call, response, secret=token, now=now)
 
 
 def _unsent(verdict: Verdict, error_class: str, said: str) -> Answer:
@@ -165,10 +125,3 @@ def _check_token(token: str) -> None:
             "the token is empty or holds what no header can carry",
             fix="look for spaces, line ends and other odd characters in it",
         )
-
-
-def _wait(response: httpx.Response) -> timedelta | None:
-    # By the server's own clock, if it shows it: ours may be wrong by more than the wait.
-    now = verdicts.posix_of(response.headers.get("date", ""))
-    header = response.headers.get("retry-after", "")
-    return verdicts.retry_after(header, time.time() if now is None else now)

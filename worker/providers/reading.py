@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final, Never, assert_never
 
-from worker.domain.calls import PROJECT, Action, Call, Reading, Seen, Target
+from worker.domain.calls import CAPABILITIES, PROJECT, Action, Call, Reading, Seen, Target
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
 from worker.providers.dialect import Cursors, Dialect, Envelope, Fields, Inline, Keys, PageNumbers
 from worker.providers.requests import page_number, project_id_of, the_target
+from worker.providers.scrubbing import HIDDEN
 
 CODE_LENGTH: Final = 64
 LONGEST_READ: Final = 4_096
 SHORTEST_SECRET: Final = 6
-HIDDEN: Final = "[secret]"
 
 _DROPPED = frozenset({"Cc", "Cs"})
 # They turn the reading direction around, so that a name reads as another one.
@@ -80,6 +80,8 @@ def read(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
     match call.action:
         case Action.LIST:
             return _page(dialect, call, body)
+        case Action.READ if call.source == CAPABILITIES and dialect.capabilities is not None:
+            return Reading(methods=dialect.capabilities.methods(body))
         case Action.READ:
             return _one(dialect, call, body)
         case Action.DELETE:

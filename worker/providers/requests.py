@@ -5,14 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import httpx
 
-from worker.domain.calls import PROJECT, Action, Call, Target
+from worker.domain.calls import CAPABILITIES, PROJECT, Action, Call, Target
 from worker.domain.catalogue import Catalogue, check_id, shown
 from worker.domain.errors import InvalidInput
-from worker.providers.dialect import Cursors, Dialect, PageNumbers
+from worker.domain.options import Options, OptionType, check, merge
+from worker.providers.dialect import Bulk, Cursors, Dialect, PageNumbers
 
 Query = tuple[tuple[str, str], ...]
 
@@ -22,7 +23,11 @@ DOTS = frozenset({"", ".", ".."})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How one account reaches its provider. `token` is asked anew for each call."""
+    """How one account reaches its provider. `token` is asked anew for each call.
+
+    `bulk` is the bulk delete as the account has it, None where it is off. `options` are the
+    account's own for each deletion, as checked; those of a call win over them.
+    """
 
     name: str
     base_url: str
@@ -32,6 +37,8 @@ class Connection:
     in_flight: int
     deadline: timedelta = timedelta(seconds=15)
     selector: str = ""  # the query parameter's name; empty: the dialect's own
+    bulk: Bulk | None = None
+    options: Options = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,33 +54,47 @@ class Request:
         """Path and query as they go over the wire."""
         if not self.query:
             return self.path
-        return f"{self.path}?{urlencode(self.query, quote_via=quote, safe='')}"
+        # Brackets of names and commas of values go as they are documented; all else is encoded.
+        pairs = (
+            f"{quote(name, safe='[]')}={quote(value, safe=',')}" for name, value in self.query
+        )
+        return f"{self.path}?{'&'.join(pairs)}"
 
 
 def build(connection: Connection, call: Call) -> Request:
     """The request for a call; InvalidInput if the call names what cannot be asked for."""
     dialect = connection.dialect
-    selector = _selector(connection)
     match call.action:
         case Action.LIST:
             paging = _paging(dialect.listing.paging, call.cursor)
-            query = (*selector, *dialect.listing.query, *paging)
+            filters = _filters(dialect, call)
+            query = (*_selector(connection), *dialect.listing.query, *filters, *paging)
             return Request(method="GET", path=dialect.listing.path, query=query)
+        case Action.READ if call.source == CAPABILITIES and dialect.capabilities is not None:
+            return _capabilities(connection)
         case Action.READ:
             source = dialect.source(call.source)
             if source is None:
                 raise InvalidInput(f"{dialect.provider} has no list {shown(call.source)}")
-            return Request(
-                method="GET", path=_path(dialect, source.path, the_target(call)), query=selector
-            )
+            path = _path(dialect, source.path, the_target(call))
+            return Request(method="GET", path=path, query=_selector(connection))
+        case Action.DELETE if is_bulk(call):
+            return _bulk(connection, call)
         case Action.DELETE:
             target = the_target(call)
-            path = dialect.deletes.get(target.kind)
-            if path is None:
+            template = dialect.deletes.get(target.kind)
+            if template is None:
                 raise InvalidInput(f"{dialect.provider} cannot delete a {shown(target.kind)}")
-            return Request(method="DELETE", path=_path(dialect, path, target), query=selector)
+            path = _path(dialect, template, target)
+            query = (*_selector(connection), *_options(connection, call))
+            return Request(method="DELETE", path=path, query=query)
         case _:
             assert_never(call.action)
+
+
+def is_bulk(call: Call) -> bool:
+    """Whether a call deletes several at once."""
+    return call.action is Action.DELETE and len(call.targets) > 1
 
 
 def the_target(call: Call) -> Target:
@@ -136,6 +157,58 @@ def _selector(connection: Connection) -> Query:
             f"account {connection.name} names no {name}", fix="set it in the configuration"
         )
     return ((name, connection.selector_value),)
+
+
+def _bulk(connection: Connection, call: Call) -> Request:
+    bulk, catalogue = connection.bulk, connection.dialect.catalogue
+    if bulk is None:
+        raise InvalidInput(f"account {connection.name} has no bulk delete")
+    if any(target.kind != PROJECT for target in call.targets):
+        raise InvalidInput("a bulk delete takes projects alone")
+    if len(call.targets) > bulk.most:
+        raise InvalidInput(f"a bulk delete takes at most {bulk.most} projects")
+    ids = [_segment(catalogue, PROJECT, target.external_id) for target in call.targets]
+    if len(set(ids)) != len(ids) or any("%" in id_ or "," in id_ for id_ in ids):
+        raise InvalidInput("a bulk delete takes different, plain ids")
+    query = (*_selector(connection), (bulk.parameter, ",".join(ids)), *_options(connection, call))
+    return Request(method="DELETE", path=bulk.path, query=query)
+
+
+def _filters(dialect: Dialect, call: Call) -> Query:
+    known = {spec.wire_name for spec in dialect.filters} - {""}
+    for name, value in call.filters:
+        # A parameter that is none, or an empty one, would be taken for "everything".
+        if name not in known or not value.strip():
+            raise InvalidInput(f"{dialect.provider} has no filter {shown(name)}")
+    return call.filters
+
+
+def _options(connection: Connection, call: Call) -> Query:
+    """The account's options and the call's, as the provider writes texts, lists and records."""
+    specs = connection.dialect.options
+    types = {spec.name: spec.type for spec in specs}
+    query: list[tuple[str, str]] = []
+    for name, value in check(specs, merge(connection.options, call.options)):
+        base, _, key = name.partition(".")
+        match types[base]:
+            case OptionType.LIST:
+                query.extend((f"{base}[]", part) for part in value.split(","))
+            case OptionType.RECORD:
+                first, bracket, rest = key.partition("[")
+                query.append((f"{base}[{first}]{bracket}{rest}", value))
+            case OptionType.CHOICE | OptionType.BOOL:
+                query.append((base, value))
+            case _:
+                assert_never(types[base])
+    return tuple(query)
+
+
+def _capabilities(connection: Connection) -> Request:
+    capabilities = connection.dialect.capabilities
+    if capabilities is None or not connection.selector_value.strip(" ."):
+        raise InvalidInput(f"account {connection.name} cannot be asked what it may do")
+    path = capabilities.path.format(selector=quote(connection.selector_value, safe=""))
+    return Request(method="GET", path=path, query=capabilities.query)
 
 
 def _paging(paging: PageNumbers | Cursors, cursor: str) -> Query:

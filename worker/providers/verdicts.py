@@ -39,20 +39,30 @@ MANY_DIGITS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row; None matches everything. `wait` is for answers that name no time themselves."""
+    """One row; None matches everything.
+
+    `kinds` are those of the call's target. `says` is searched for in the answer's message: for
+    what a provider tells apart by words alone. `wait` is for answers that name no time
+    themselves; `note` is put before the message, where it does not say what is to be done.
+    """
 
     verdict: Verdict
     actions: Container[Action] | None = None
     statuses: Container[int] | None = None
     codes: Container[str] | None = None
+    kinds: Container[str] | None = None
+    says: re.Pattern[str] | None = None
     wait: timedelta | None = None
+    note: str = ""
 
-    def fits(self, action: Action, status: int, code: str) -> bool:
+    def fits(self, action: Action, status: int, code: str, kind: str = "", said: str = "") -> bool:
         """Whether the row speaks of this answer."""
         return (
             (self.actions is None or action in self.actions)
             and (self.statuses is None or status in self.statuses)
             and (self.codes is None or code in self.codes)
+            and (self.kinds is None or kind in self.kinds)
+            and (self.says is None or self.says.search(said) is not None)
         )
 
 
@@ -77,14 +87,19 @@ SHARED_ROWS: tuple[Row, ...] = (
 )
 
 
-def row_of(rows: Iterable[Row], action: Action, status: int, code: str) -> Row:
+def row_of(
+    rows: Iterable[Row], action: Action, status: int, code: str, *, kind: str = "", said: str = ""
+) -> Row:
     """The first row that fits; the shared rows follow the given ones, so there always is one."""
-    return next(row for row in chain(rows, SHARED_ROWS) if row.fits(action, status, code))
+    every = chain(rows, SHARED_ROWS)
+    return next(row for row in every if row.fits(action, status, code, kind, said))
 
 
-def classify(rows: Iterable[Row], action: Action, status: int, code: str) -> Verdict:
+def classify(
+    rows: Iterable[Row], action: Action, status: int, code: str, *, kind: str = "", said: str = ""
+) -> Verdict:
     """What an answer means, given the provider's rows; `code` is empty if it carried none."""
-    return row_of(rows, action, status, code).verdict
+    return row_of(rows, action, status, code, kind=kind, said=said).verdict
 
 
 def retry_after(header: str, now: float) -> timedelta | None:

@@ -1,13 +1,16 @@
-"""Zoho Books v4 (https://www.zoho.com/books/api/v4/projects/): paths, bodies and codes."""
+"""Zoho Books (https://www.zoho.com/books/api/v4/projects/, …/v3/…): paths, bodies and codes."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
-from worker.domain.calls import PROJECT, Action
+from worker.domain.calls import PROJECT, TIMER, Action
 from worker.domain.catalogue import Catalogue, Kind
 from worker.domain.outcomes import Verdict
 from worker.providers.dialect import (
+    Bulk,
     Dialect,
     Fields,
     Inline,
@@ -18,6 +21,7 @@ from worker.providers.dialect import (
 )
 from worker.providers.reading import envelope_at
 from worker.providers.verdicts import DELETES, OK, OWN_WORD, READS, Row
+from worker.providers.zoho_filters import FILTERS_V3, FILTERS_V4
 
 ID: Final = "[0-9]{1,19}"
 COMMENT, DOCUMENT, TASK, USER = "comment", "document", "task", "user"
@@ -31,6 +35,7 @@ CATALOGUE = Catalogue(
         Kind(name=TASK, id_pattern=ID),
         Kind(name=USER, id_pattern=ID),
     ),
+    has_timer=True,
 )
 
 # What the token endpoint and the gateway say, in `error` and not in `code`.
@@ -52,6 +57,15 @@ ROWS: tuple[Row, ...] = (
         statuses=LIMITS,
         codes=frozenset({"1070"}),
         wait=timedelta(seconds=1),
+    ),
+    # How Zoho says that no timer runs is not documented: by 1002 like anything that does not
+    # exist, or in words under a code we do not know. Only the caller's own timer is at stake.
+    Row(
+        verdict=Verdict.ABSENT,
+        actions=DELETES,
+        statuses=frozenset({200, 400, 404}),
+        kinds=frozenset({TIMER}),
+        says=re.compile(r"\bno\b.*\btimer\b|\btimer\b.*(\bno\b|\bnot\b|n't\b)", re.IGNORECASE),
     ),
     # A token that is no good, a scope that is missing, a consent that was taken back.
     Row(
@@ -78,6 +92,73 @@ ROWS: tuple[Row, ...] = (
     Row(verdict=Verdict.UNAVAILABLE, statuses=BY_CODE, codes=frozenset({"0", "1000"})),
 )
 
+# The bulk delete is documented to exist, and hardly more. By other bulk calls of Zoho its success
+# may still list ids it left alone, so it proves nothing about any single one; and "does not exist"
+# may mean any of the chunk, so it refuses the chunk. What is not known as an address or a method
+# refuses the bulk delete as such.
+BULK = Bulk(
+    path="/projects",
+    parameter="project_ids",
+    size=25,
+    most=200,
+    reports=(("info",), ("skippedInfo",)),
+    rows=(
+        Row(verdict=Verdict.ACCEPTED, actions=DELETES, statuses=OK, codes=frozenset({"0"})),
+        Row(verdict=Verdict.REFUSED, statuses=BY_CODE, codes=frozenset({"1002"})),
+        *ROWS,
+        Row(verdict=Verdict.INVALID, statuses=frozenset({404, 405})),
+    ),
+)
+
+TASKS = Inline(
+    kind=TASK,
+    items=("project", "tasks"),
+    fields=Fields(
+        id=("task_id",),
+        name=("task_name",),
+        status=("status",),
+        optional=frozenset({"name", "status"}),
+    ),
+)
+DOCUMENTS = Inline(
+    kind=DOCUMENT,
+    items=("project", "documents"),
+    fields=Fields(id=("document_id",), name=("document_name",), optional=frozenset({"name"})),
+)
+PEOPLE_V4 = Inline(
+    kind=USER,
+    items=("project", "users"),
+    fields=Fields(
+        id=("user", "user_id"),
+        name=("user", "user_name"),
+        status=("user", "user_status"),
+        optional=frozenset({"name", "status"}),
+        marks=(Mark(keys=("user", "is_current_user"), value=True),),
+    ),
+)
+PROJECT_V4 = Source(
+    name=PROJECT,
+    path="/projects/{project}",
+    project=("project",),
+    children=(DOCUMENTS, TASKS, PEOPLE_V4),
+)
+COMMENTS = Source(
+    name=COMMENT,
+    path="/projects/{project}/comments",
+    children=(
+        Inline(
+            kind=COMMENT,
+            items=("comments",),
+            fields=Fields(
+                id=("comment_id",),
+                name=("description",),
+                optional=frozenset({"name"}),
+                marks=(Mark(keys=("comment_type",), value="system"),),
+            ),
+        ),
+    ),
+)
+
 V4 = Dialect(
     provider="zoho_books",
     name="v4",
@@ -99,61 +180,7 @@ V4 = Dialect(
         modified=("last_modified_time",),
         optional=frozenset({"status", "modified"}),
     ),
-    sources=(
-        Source(
-            name=PROJECT,
-            path="/projects/{project}",
-            project=("project",),
-            children=(
-                Inline(
-                    kind=DOCUMENT,
-                    items=("project", "documents"),
-                    fields=Fields(
-                        id=("document_id",),
-                        name=("document_name",),
-                        optional=frozenset({"name"}),
-                    ),
-                ),
-                Inline(
-                    kind=TASK,
-                    items=("project", "tasks"),
-                    fields=Fields(
-                        id=("task_id",),
-                        name=("task_name",),
-                        status=("status",),
-                        optional=frozenset({"name", "status"}),
-                    ),
-                ),
-                Inline(
-                    kind=USER,
-                    items=("project", "users"),
-                    fields=Fields(
-                        id=("user", "user_id"),
-                        name=("user", "user_name"),
-                        status=("user", "user_status"),
-                        optional=frozenset({"name", "status"}),
-                        marks=(Mark(keys=("user", "is_current_user"), value=True),),
-                    ),
-                ),
-            ),
-        ),
-        Source(
-            name=COMMENT,
-            path="/projects/{project}/comments",
-            children=(
-                Inline(
-                    kind=COMMENT,
-                    items=("comments",),
-                    fields=Fields(
-                        id=("comment_id",),
-                        name=("description",),
-                        optional=frozenset({"name"}),
-                        marks=(Mark(keys=("comment_type",), value="system"),),
-                    ),
-                ),
-            ),
-        ),
-    ),
+    sources=(PROJECT_V4, COMMENTS),
     deletes=MappingProxyType(
         {
             PROJECT: "/projects/{id}",
@@ -161,6 +188,8 @@ V4 = Dialect(
             DOCUMENT: "/projects/{parent}/documents/{id}",
             TASK: "/projects/{parent}/tasks/{id}",
             USER: "/projects/{parent}/users/{id}",
+            # The caller's own: it has no id, and belongs to no project.
+            TIMER: "/projects/timer",
         }
     ),
     envelope=envelope_at(
@@ -170,4 +199,34 @@ V4 = Dialect(
     ),
     rows=ROWS,
     request_ids=("x-request-id", "x-zoho-request-id"),
+    filters=FILTERS_V4,
+    bulk=BULK,
+)
+
+# v3 has people without a wrapping, and neither documents nor a bulk delete.
+PEOPLE_V3 = Inline(
+    kind=USER,
+    items=("project", "users"),
+    fields=Fields(
+        id=("user_id",),
+        name=("user_name",),
+        status=("status",),
+        optional=frozenset({"name", "status"}),
+        marks=(Mark(keys=("is_current_user",), value=True),),
+    ),
+)
+V3 = replace(
+    V4,
+    name="v3",
+    catalogue=replace(
+        CATALOGUE, children=tuple(kind for kind in CATALOGUE.children if kind.name != DOCUMENT)
+    ),
+    selector="organization_id",
+    sources=(
+        replace(PROJECT_V4, children=(TASKS, PEOPLE_V3)),
+        COMMENTS,
+    ),
+    deletes=MappingProxyType({k: path for k, path in V4.deletes.items() if k != DOCUMENT}),
+    filters=FILTERS_V3,
+    bulk=None,
 )

@@ -65,6 +65,7 @@ def test_every_default_of_a_zoho_account(tmp_path: Path) -> None:
         "rate_share": 0.9,
         "day_share": 0.8,
         "bulk_delete": {"enabled": False, "parameter": "project_ids", "size": 25},
+        "options": (),
         "lists_comments": True,
         "protect": {"ids": (), "names": ()},
         "max_items": 1000,
@@ -276,7 +277,6 @@ def test_what_truto_needs_is_asked_for(tmp_path: Path) -> None:
     "line",
     [
         'organization_id = "1"',
-        'dialect = "v4"',
         "bulk_delete.enabled = true",
         "lists_comments = true",
     ],
@@ -300,3 +300,66 @@ def test_an_account_does_not_change(tmp_path: Path) -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         account.max_items = 10**9  # type: ignore[misc]  # the test is that this is refused
+
+
+TRACKLY = """
+[accounts.boards]
+provider = "trackly"
+base_url = "http://127.0.0.1:8080/api"
+organization_id = "team-7"
+token = "env:TRACKLY_TOKEN"
+"""
+
+
+def test_a_provider_of_an_installed_package_needs_no_word_of_ours(tmp_path: Path) -> None:
+    account = read(tmp_path, TRACKLY).account("boards")
+
+    assert (account.provider, account.dialect, account.selector_value) == ("trackly", "", "team-7")
+    assert account.grace.wait == timedelta(0)
+    assert account.limits == Limits()
+
+
+@pytest.mark.parametrize("name", ["", "No Such", "../x", "x" * 80])
+def test_a_provider_has_the_shape_of_a_name(tmp_path: Path, name: str) -> None:
+    assert "`provider`" in refusal(tmp_path, TRACKLY.replace("trackly", name, 1))
+
+
+def test_the_selector_value_is_what_the_provider_goes_by(tmp_path: Path) -> None:
+    config = read(tmp_path, ACME + CRM)
+
+    assert config.account("acme").selector_value == "10234695"
+    assert config.account("crm").selector_value == "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+
+
+def test_the_options_of_an_account_become_pairs(tmp_path: Path) -> None:
+    options = """
+dialect = "capsule"
+
+[accounts.crm.options]
+truto_response_format = "raw"
+truto_ignore_remote_data = true
+truto_exclude_fields = ["id", "name"]
+remote_query = { foo = "bar", page = 2 }
+"""
+
+    account = read(tmp_path, CRM + options).account("crm")
+
+    assert account.dialect == "capsule"
+    assert account.options == (
+        ("truto_response_format", "raw"),
+        ("truto_ignore_remote_data", "true"),
+        ("truto_exclude_fields", "id,name"),
+        ("remote_query.foo", "bar"),
+        ("remote_query.page", "2"),
+    )
+
+
+@pytest.mark.parametrize("options", ['"raw"', '["a"]', '{ a = "" }', "{ a = 1.5 }"])
+def test_options_that_are_none_are_refused(tmp_path: Path, options: str) -> None:
+    assert "options" in refusal(tmp_path, f"{CRM}options = {options}\n")
+
+
+def test_options_are_a_key_of_truto(tmp_path: Path) -> None:
+    what = refusal(tmp_path, ACME + 'options = { a = "b" }\n')
+
+    assert "is a key of truto accounts alone" in what

@@ -20,7 +20,8 @@ def test_keys_of_inner_tables_are_listed_by_their_path() -> None:
         '[[100, "60s"]]',
     )
     assert ROWS["accounts.NAME.grace.wait"][1:3] == ("duration", "15m")
-    assert ROWS["accounts.NAME.dialect"][1:3] == ('"v4" or "v3"', "the end of base_url")
+    assert ROWS["accounts.NAME.dialect"].default.startswith("zoho_books: the end of base_url")
+    assert ROWS["accounts.NAME.options"][1:3] == ("table of options", "{}")
     assert ROWS["accounts.NAME.provider"].default == "required"
     assert ROWS["accounts.NAME.oauth.client_id"].type == '"env:NAME" or "file:PATH"'
     assert ROWS["purses.NAME.windows"].default == "[]"

@@ -8,7 +8,8 @@ import pytest
 
 from worker.domain.errors import InvalidInput
 from worker.providers.registry import OURS, dialect_of, providers
-from worker.providers.zoho_books import V4
+from worker.providers.truto import CAPSULE, UNIFIED
+from worker.providers.zoho_books import V3, V4
 
 MODULE = """
 from dataclasses import replace
@@ -34,7 +35,16 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, entries: dict[str, st
 
 def test_ours_are_there() -> None:
     assert dialect_of("zoho_books", "v4") is V4
-    assert "zoho_books" in providers()
+    assert dialect_of("zoho_books", "v3") is V3
+    assert dialect_of("truto", "unified") is UNIFIED
+    assert dialect_of("truto", "capsule") is CAPSULE
+    assert {"truto", "zoho_books"} <= set(providers())
+
+
+def test_a_provider_may_have_a_default() -> None:
+    assert dialect_of("truto", "") is UNIFIED
+    with pytest.raises(InvalidInput, match="no dialect ''"):
+        dialect_of("zoho_books", "")
 
 
 def test_names_are_unique() -> None:
@@ -45,8 +55,8 @@ def test_names_are_unique() -> None:
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
-    with pytest.raises(InvalidInput, match="no provider 'zoho'") as refused:
-        dialect_of("zoho", "v4")
+    with pytest.raises(InvalidInput, match="did you mean zoho_books") as refused:
+        dialect_of("zoho_book", "v4")
 
     assert "zoho_books" in refused.value.fix
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.domain.calls import PROJECT, Action, Call, Target
+from worker.domain.calls import PROJECT, TIMER, Action, Call, Target
 from worker.domain.catalogue import Catalogue, Kind
 from worker.domain.errors import InvalidInput
 from worker.providers.dialect import Cursors, Listing, Source
@@ -64,6 +64,7 @@ ENDPOINTS = [
         "DELETE",
         f"/projects/{PROJECT_ID}/documents/{CHILD_ID}?{ORGANIZATION}",
     ),
+    (a_delete(TIMER, "current", ""), "DELETE", f"/projects/timer?{ORGANIZATION}"),
 ]
 
 
@@ -78,7 +79,7 @@ def test_every_kind_of_the_catalogue_has_a_way_to_delete_it_and_a_read_that_list
     kinds = {kind.name: kind for kind in (V4.catalogue.project, *V4.catalogue.children)}
     listed = {(inline.kind, source.name) for source in V4.sources for inline in source.children}
 
-    assert set(V4.deletes) == set(kinds)
+    assert set(V4.deletes) == {*kinds, TIMER}
     assert listed == {(kind.name, kind.source) for kind in V4.catalogue.children}
 
 
@@ -187,7 +188,7 @@ def test_a_cursor_that_is_no_page_is_refused(cursor: str) -> None:
         Call(action=Action.READ),
         Call(action=Action.DELETE),
         Call(action=Action.DELETE, targets=(a_target("task"), a_target("user"))),
-        Call(action=Action.DELETE, targets=(a_target("timer"),)),
+        Call(action=Action.DELETE, targets=(a_target("invoice"),)),
         a_read("invoice"),
     ],
 )
