@@ -92,8 +92,10 @@ def decide(
             assert_never(now_at.step)
 
 
-_TRY_LATER = frozenset({Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED})
-"""The gate is closed or the account parked: the item has nothing to do with it."""
+_TRY_LATER = frozenset(
+    {Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED, Verdict.TOKENLESS}
+)
+"""The gate is closed, the account parked or without a token: that is not about the item."""
 
 
 def _after_delete(

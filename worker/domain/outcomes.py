@@ -18,6 +18,7 @@ class Verdict(StrEnum):
     THROTTLED = "throttled"  # too many calls; no attempt
     QUOTA_EXHAUSTED = "quota_exhausted"  # the day's quota is gone; no attempt
     UNAUTHORISED = "unauthorised"  # credentials or rights; parks the account, fails no item
+    TOKENLESS = "tokenless"  # its access token had ended, or none is to be had now; no attempt
     UNAVAILABLE = "unavailable"  # a read went wrong, or an explicit "not now": try again
     AMBIGUOUS = "ambiguous"  # a deletion was sent and never clearly answered: look first
     NOT_SENT = "not_sent"  # nothing can have happened at the provider: free retry
@@ -29,7 +30,13 @@ class Verdict(StrEnum):
 
 
 NO_ATTEMPT = frozenset(
-    {Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED, Verdict.NOT_SENT}
+    {
+        Verdict.THROTTLED,
+        Verdict.QUOTA_EXHAUSTED,
+        Verdict.UNAUTHORISED,
+        Verdict.TOKENLESS,
+        Verdict.NOT_SENT,
+    }
 )
 
 

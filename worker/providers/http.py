@@ -15,8 +15,13 @@ from worker.providers import verdicts
 from worker.providers.answers import MESSAGE_LENGTH, understand
 from worker.providers.reading import one_line
 from worker.providers.requests import Connection, Request, build, check_base_url
+from worker.providers.tokens import Fixed, NotNow, TokenSource
 from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError, raw_request
 
+TAKEN: Final = frozenset(
+    {Verdict.SEEN, Verdict.DELETED, Verdict.ACCEPTED, Verdict.ABSENT, Verdict.REFUSED}
+)
+"""What is answered to those alone whose token is good."""
 # They write whole URLs and headers into the log.
 TALKATIVE: Final = ("httpx", "httpcore", "aiohttp")
 
@@ -44,21 +49,24 @@ class HttpProvider:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._connection = connection
         self._dialect = connection.dialect
+        source = connection.token
+        self._tokens = source if isinstance(source, TokenSource) else Fixed(source)
         wire = transport or Wire(connections=connection.in_flight, deadline=connection.deadline)
         self._client = httpx.AsyncClient(transport=wire, trust_env=False, follow_redirects=False)
 
     async def perform(self, call: Call) -> Answer:
         """Make one call. Whatever goes wrong is the answer; only a cancellation gets out."""
         start = time.perf_counter()
-        ready = self._ready(call)
+        ready = await self._ready(call)
         answer = ready if isinstance(ready, Answer) else await self._exchange(call, ready)
         return replace(answer, duration=timedelta(seconds=time.perf_counter() - start))
 
     async def aclose(self) -> None:
         """Close its connections."""
+        await self._tokens.aclose()
         await self._client.aclose()
 
-    def _ready(self, call: Call) -> _Ready | Answer:
+    async def _ready(self, call: Call) -> _Ready | Answer:
         """Everything that can fail before a byte leaves."""
         try:
             request = build(self._connection, call)
@@ -67,8 +75,11 @@ class HttpProvider:
         except Exception as error:  # noqa: BLE001 - a port never raises; nothing has left yet
             return _unsent(Verdict.INVALID, "input", type(error).__name__)
         try:
-            token = self._connection.token()
+            token = await self._tokens.token()
             _check_token(token)
+        except NotNow as error:
+            answer = _unsent(Verdict.TOKENLESS, "credentials", error.what)
+            return replace(answer, retry_after=error.after)
         except CredentialsMissing as error:
             said = f"{error.what}; {error.fix}" if error.fix else error.what
             return _unsent(Verdict.UNAUTHORISED, "credentials", said)
@@ -82,7 +93,8 @@ class HttpProvider:
     async def _exchange(self, call: Call, ready: _Ready) -> Answer:
         try:
             response = await self._client.send(self._to_send(ready))
-            return self._understood(call, ready.token, response)
+            answer = self._understood(call, ready.token, response)
+            return await self._told(ready.token, answer)
         except NotSent as error:
             return self._unanswered(call.action, verdicts.NOT_SENT, error.reason, str(error))
         except (UnsafeTarget, httpx.InvalidURL) as error:
@@ -92,6 +104,16 @@ class HttpProvider:
             reason = error.reason if isinstance(error, WireError) else type(error).__name__
             said = str(error) if isinstance(error, WireError) else f"lost ({reason})"
             return self._unanswered(call.action, verdicts.LOST, reason, said)
+
+    async def _told(self, token: str, answer: Answer) -> Answer:
+        """Say what became of the token. One that had ended is no reason to stop the account."""
+        if answer.verdict in TAKEN:
+            await self._tokens.accept(token)
+        if answer.verdict is not Verdict.UNAUTHORISED:
+            return answer
+        if not await self._tokens.reject(token, answer.provider_code):
+            return answer
+        return replace(answer, verdict=Verdict.TOKENLESS, retry_after=None)
 
     def _to_send(self, ready: _Ready) -> httpx.Request:
         headers = {

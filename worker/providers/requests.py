@@ -14,6 +14,7 @@ from worker.domain.catalogue import Catalogue, check_id, shown
 from worker.domain.errors import InvalidInput
 from worker.domain.options import Options, OptionType, check, merge
 from worker.providers.dialect import Bulk, Cursors, Dialect, PageNumbers
+from worker.providers.tokens import TokenSource
 
 Query = tuple[tuple[str, str], ...]
 
@@ -33,7 +34,7 @@ class Connection:
     base_url: str
     dialect: Dialect
     selector_value: str
-    token: Callable[[], str]
+    token: Callable[[], str] | TokenSource  # a function gives a token that is what it is
     in_flight: int
     deadline: timedelta = timedelta(seconds=15)
     selector: str = ""  # the query parameter's name; empty: the dialect's own

@@ -172,6 +172,12 @@ class Slice:
         """Notice what concerns the whole account: its credentials, an outage."""
         if answer.verdict is Verdict.UNAUTHORISED:
             self._end = Ending(parked=answer)
+        if answer.verdict is Verdict.TOKENLESS:
+            # Without a wait another token can be had: the item goes again with its own permit.
+            if answer.retry_after is not None:
+                waiting = WaitingOn(code=Waiting.RATE_LIMIT, sentence=answer.message)
+                self._end = self._end or Ending(wake_after=answer.retry_after, waiting=waiting)
+            return
         if answer.verdict not in UNANSWERED:
             self._failures, self.calm = 0, True
             return
