@@ -14,10 +14,11 @@ from worker.bootstrap import Desk
 from worker.config.accounts import Config
 from worker.domain.errors import BulkdelError
 from worker.domain.retry import RetryPolicy
-from worker.ports import DoorBell, Job
+from worker.ports import DoorBell, Job, TokenStore
 from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate
 from worker.ratelimit.redis_gate import RedisGate
+from worker.ratelimit.tokens import RedisTokens
 from worker.services import control
 from worker.services.execute import Pulses, run_slice
 from worker.services.sweep import sweep
@@ -59,6 +60,7 @@ class Runtime:
         self._stopping = asyncio.Event()
         self._pulses = Pulses()
         self._gate: Gate | None = None
+        self._access: RedisTokens | None = None
         self._tools: dict[str, tuple[Config, Tools]] = {}
         self._making = threading.Lock()
         self._running: set[Future[None]] = set()
@@ -115,7 +117,7 @@ class Runtime:
             ends=Endings(db, lease),
             accounts=Accounts(db),
             gate=self._gate_of(),
-            provider=HttpProvider(connection_of(account)),
+            provider=HttpProvider(connection_of(account, self._tokens_of())),
             secret=partial(secret_digest, account),
             calls_since=self._calls_since,
             confirm=self._confirm,
@@ -131,6 +133,11 @@ class Runtime:
             prefix = f"bulkdel:{presence.deployment(self.desk.db)}"
             self._gate = RedisGate.at(addresses(self.desk.settings).redis, prefix=prefix)
         return self._gate
+
+    def _tokens_of(self) -> TokenStore:
+        if self._access is None:
+            self._access = RedisTokens.at(addresses(self.desk.settings).redis)
+        return self._access
 
     def _calls_since(self, account: str, since: datetime) -> list[datetime]:
         return calls_since(self.desk.db, account, since)

@@ -1,8 +1,10 @@
 """Adapters from settings: where Redis is, how a provider is reached, what an account allows."""
 
 import getpass
+import json
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,13 +12,17 @@ from pathlib import Path
 from worker import embedded
 from worker.config.accounts import Account, Config
 from worker.config.accounts import load as load_config
+from worker.config.sections import OAuth
 from worker.config.settings import Settings
 from worker.domain.catalogue import Catalogue
 from worker.domain.errors import CredentialsMissing, Unreachable
-from worker.ports import Who
+from worker.ports import TokenStore, Who
+from worker.providers.oauth import OAuthTokens
 from worker.providers.registry import dialect_of
 from worker.providers.requests import Connection
 from worker.providers.secrets import digest, resolve
+from worker.providers.token_server import Login, TokenServer
+from worker.providers.tokens import TokenSource
 from worker.services.control import ConfirmRules
 from worker.services.tools import AccountFacts
 
@@ -87,22 +93,46 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
     )
 
 
-def connection_of(account: Account) -> Connection:
-    """How to reach the account's provider; its secret is read at each call."""
+def connection_of(account: Account, tokens: TokenStore) -> Connection:
+    """How to reach the account's provider; its secrets are read at each call."""
     return Connection(
         name=account.name,
         base_url=account.base_url,
         dialect=dialect_of(account.provider, account.dialect),
         selector=account.organization_param,
         selector_value=account.organization_id,
-        token=partial(secret_of, account),
+        token=token_source(account, tokens),
         in_flight=min(account.limits.in_flight, 100),
         deadline=account.call_timeout,
     )
 
 
+def token_source(account: Account, tokens: TokenStore) -> TokenSource | Callable[[], str]:
+    """Where the token of each call comes from; access tokens are shared in `tokens`."""
+    if account.oauth is None:
+        return partial(secret_of, account)
+    where = account.oauth.refresh_token
+    return OAuthTokens(partial(login_of, account.oauth), tokens, TokenServer(), where=where)
+
+
+def login_of(oauth: OAuth) -> Login:
+    """What a refresh takes, read anew; CredentialsMissing if a part of it cannot be read here."""
+    return Login(
+        token_url=oauth.token_url,
+        client_id=resolve(oauth.client_id),
+        client_secret=resolve(oauth.client_secret),
+        refresh_token=resolve(oauth.refresh_token),
+    )
+
+
 def secret_of(account: Account) -> str:
-    """The account's token; CredentialsMissing if it cannot be read here."""
+    """What stands and falls with a person: the token, or all a refresh takes, as one text.
+
+    Raises CredentialsMissing if it cannot be read here.
+    """
+    if account.oauth is not None:
+        login = login_of(account.oauth)
+        return json.dumps([login.client_id, login.client_secret, login.refresh_token])
     if account.token is None:
         raise CredentialsMissing(
             f"account {account.name} has no token", fix='write token = "env:NAME" for it'

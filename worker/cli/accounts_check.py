@@ -20,16 +20,17 @@ from worker.domain.errors import (
 from worker.domain.limits import Grant, Purse, Return
 from worker.domain.outcomes import Verdict
 from worker.providers.http import HttpProvider
-from worker.providers.requests import Connection
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.redis_gate import RedisGate
+from worker.ratelimit.tokens import RedisTokens
 from worker.services.permits import MARGIN, closed_for, waiting_for
+from worker.services.slice import was_sent
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
 from worker.store.chain import append
 from worker.store.engine import now
 from worker.store.presence import deployment
-from worker.wiring import account_facts, addresses, connection_of
+from worker.wiring import account_facts, addresses, connection_of, secret_of
 
 LIST = Call(action=Action.LIST)
 
@@ -53,9 +54,11 @@ def check_account(desk: Desk, account: Account) -> Checked:
     leave no room, Unreachable without Redis or without a clear answer, and InvalidInput if the
     provider takes the request for malformed.
     """
-    connection = connection_of(account)
-    connection.token()  # before anything else: without it there is nothing to check
-    answer, quota = asyncio.run(_ask(desk, account, connection, gate_of(desk)))
+    secret_of(account)  # before anything else: without it there is nothing to check
+    answer, quota = asyncio.run(_ask(desk, account, gate_of(desk)))
+    if answer.verdict is Verdict.TOKENLESS and answer.retry_after is None:
+        # The access token had ended; now there is, or will be, another one.
+        answer, quota = asyncio.run(_ask(desk, account, gate_of(desk)))
     if (error := failure_of(answer, account)) is not None:
         raise error
     names = [seen.name or seen.target.external_id for seen in answer.reading.projects]
@@ -84,12 +87,18 @@ def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
         case Verdict.SEEN:
             return None
         case Verdict.UNAUTHORISED:
-            where = account.token or "its secrets"
+            where = account.oauth.refresh_token if account.oauth else account.token
             return CredentialsMissing(
                 f"{account.name}: the provider refuses the token: {said}",
                 fix=f"put a token with the right to read and delete projects into {where}",
             )
-        case Verdict.INVALID | Verdict.REFUSED | Verdict.ABSENT | Verdict.DELETED:
+        case (
+            Verdict.INVALID
+            | Verdict.REFUSED
+            | Verdict.ABSENT
+            | Verdict.DELETED
+            | Verdict.ACCEPTED
+        ):
             return InvalidInput(
                 f"{account.name}: the provider refuses the request: {said}",
                 fix="check base_url and organisation of the account in bulkdel.toml",
@@ -99,6 +108,8 @@ def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
                 f"{account.name}: the provider allows no call now: {said}",
                 fix="wait; nothing is sent for this account meanwhile",
             )
+        case Verdict.TOKENLESS:
+            return Unreachable(f"{account.name}: {said}", fix="wait, and try again")
         case Verdict.UNAVAILABLE | Verdict.AMBIGUOUS | Verdict.NOT_SENT:
             return Unreachable(
                 f"{account.name}: the provider does not answer: {said}",
@@ -108,10 +119,9 @@ def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
             assert_never(answer.verdict)
 
 
-async def _ask(
-    desk: Desk, account: Account, connection: Connection, gate: RedisGate
-) -> tuple[Answer, Sequence[str]]:
-    provider = HttpProvider(connection)
+async def _ask(desk: Desk, account: Account, gate: RedisGate) -> tuple[Answer, Sequence[str]]:
+    tokens = RedisTokens.at(addresses(desk.settings).redis)
+    provider = HttpProvider(connection_of(account, tokens))
     facts = account_facts(account, desk.config)
     purses = facts.purses
     lease = account.call_timeout + MARGIN
@@ -119,10 +129,7 @@ async def _ask(
         grant = await _grant(desk, gate, facts, lease)
         answer = await provider.perform(LIST)
         _write_down(desk, account, answer)
-        back = [
-            Return(permit=permit, used=answer.verdict is not Verdict.NOT_SENT)
-            for permit in grant.permits
-        ]
+        back = [Return(permit=permit, used=was_sent(answer)) for permit in grant.permits]
         await gate.exchange(purses, back=back, want=0, lease=lease)
         closed = closed_for(answer, purses[0], _now(desk))
         if closed is not None:
@@ -136,6 +143,7 @@ async def _ask(
         ) from error
     finally:
         await provider.aclose()
+        await tokens.aclose()
         await gate.aclose()
 
 

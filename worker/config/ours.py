@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from worker.config.centres import with_token_url
 from worker.config.values import is_loopback
 
 ZOHO_BOOKS = "zoho_books"
@@ -29,7 +30,7 @@ LIMITS = {ZOHO_BOOKS: {}, TRUTO: {"windows": [[50, "10s"]], "per_day": 0}}
 
 def from_base_url(base_url: str, written: Mapping[str, Any]) -> dict[str, Any]:
     """What the address of an account says by itself, where the account does not say it."""
-    read: dict[str, Any] = {}
+    read = with_token_url(written.get("oauth"), base_url)
     if "grace" not in written and is_loopback(base_url):
         read["grace"] = {"wait": "0s"}
     if written["provider"] == ZOHO_BOOKS:

@@ -77,7 +77,9 @@ class OAuth(Section):
     client_id: Reference = Field(description="Where the client's id is.")
     client_secret: Reference = Field(description="Where the client's secret is.")
     refresh_token: Reference = Field(description="Where the refresh token is.")
-    token_url: Url = Field(description="Address that gives access tokens, of your data centre.")
+    token_url: Annotated[Url, Doc(default="the one of base_url's data centre")] = Field(
+        description="Address that gives access tokens, of your data centre."
+    )
 
 
 class BulkDelete(Section):
