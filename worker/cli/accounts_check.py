@@ -93,11 +93,7 @@ def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
                 fix=f"put a token with the right to read and delete projects into {where}",
             )
         case (
-            Verdict.INVALID
-            | Verdict.REFUSED
-            | Verdict.ABSENT
-            | Verdict.DELETED
-            | Verdict.ACCEPTED
+            Verdict.INVALID | Verdict.REFUSED | Verdict.ABSENT | Verdict.DELETED | Verdict.ACCEPTED
         ):
             return InvalidInput(
                 f"{account.name}: the provider refuses the request: {said}",
