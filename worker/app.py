@@ -162,10 +162,11 @@ def worker_argv(concurrency: int) -> list[str]:
         "--without-mingle",
         "--without-heartbeat",
     ]
-    return [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *options, *quiet]
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "worker"]
+    return [*celery, *options, *quiet]
 
 
 def beat_argv(schedule: Path) -> list[str]:
     """The command line of celery beat; its schedule file holds nothing that cannot be lost."""
-    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "beat"]
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "beat"]
     return [*celery, "--loglevel", "WARNING", "--schedule", str(schedule)]
