@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -120,6 +121,12 @@ def _repeat(name: str, every: timedelta, what: Callable[[], object]) -> None:
     thread = Repeated(name, every, what)
     thread.start()
     _repeated.append(thread)
+
+
+@signals.celeryd_init.connect
+def _name(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own class
+    """Give workers of one machine names of their own: RabbitMQ lets one of a name in."""
+    instance.hostname = f"worker-{os.getpid()}@{socket.gethostname()}"
 
 
 @signals.worker_ready.connect

@@ -238,6 +238,8 @@ class Committed:
 
     lease: Lease
     jobs: Sequence[Job]
+    opened: frozenset[int] = frozenset()  # items whose intent was opened
+    listing: frozenset[str] = frozenset()  # jobs whose next page may be asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ class Case:
     known: frozenset[tuple[str, str]] = frozenset()  # (kind, id) of its planned children
     kinds: frozenset[str] = frozenset()  # child kinds that the plan covers
     sources: int = 1  # how many reads a READ or RECHECK takes
+    recheck: bool = False  # it is read again just before its own delete
     stopping: bool = False  # its job is being cancelled
 
 
@@ -76,10 +77,10 @@ def decide(
 ) -> Decision:
     """The next step of an item, or its outcome. `jitter` in [0, 1) spreads the waits."""
     if answer.verdict in _TRY_LATER:
-        return GoOn(progress=now_at)
+        return GoOn(progress=_stale(case, now_at, answer.verdict))
     match now_at.step:
         case Step.DELETE:
-            return _after_delete(now_at, answer, policy, jitter)
+            return _after_delete(case, now_at, answer, policy, jitter)
         case Step.LOOK:
             return _after_look(case, now_at, answer, policy, jitter)
         case Step.READ:
@@ -96,8 +97,18 @@ _TRY_LATER = frozenset({Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAU
 """The gate is closed or the account parked: the item has nothing to do with it."""
 
 
+_LONG_WAIT = frozenset({Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED})
+
+
+def _stale(case: Case, now_at: Progress, verdict: Verdict) -> Progress:
+    """What was read before a long wait is too old to delete by: read it again."""
+    if case.recheck and now_at.step is Step.DELETE and verdict in _LONG_WAIT:
+        return replace(now_at, step=Step.RECHECK, source=0)
+    return now_at
+
+
 def _after_delete(
-    now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
+    case: Case, now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
 ) -> Decision:
     said = answer.message
     match answer.verdict:
@@ -114,7 +125,8 @@ def _after_delete(
         case Verdict.NOT_SENT:
             return _again(now_at, policy, jitter)
         case Verdict.UNAVAILABLE:
-            return _another_attempt(replace(now_at, attempts=now_at.attempts + 1), policy, jitter)
+            once_more = replace(now_at, attempts=now_at.attempts + 1)
+            return _another_attempt(case, once_more, policy, jitter)
         case Verdict.AMBIGUOUS | Verdict.SEEN:
             return GoOn(progress=lost_attempt(now_at))
         case _:
@@ -145,7 +157,7 @@ def _after_look(
             return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
         if case.stopping:
             return Settle(outcome=Outcome.UNPROCESSED, reason="still there when the job stopped")
-        return _another_attempt(replace(now_at, tries=0, looks=0), policy, jitter)
+        return _another_attempt(case, replace(now_at, tries=0, looks=0), policy, jitter)
     if now_at.tries + 1 < policy.tries:
         return _again(now_at, policy, jitter)
     looks = now_at.looks + 1
@@ -189,6 +201,8 @@ def _after_recheck(
             return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
         case Verdict.REFUSED | Verdict.INVALID:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
+        case Verdict.NOT_SENT:
+            return _again(now_at, policy, jitter)
         case _ if now_at.tries + 1 >= policy.reads:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason="its state could not be read")
         case _:
@@ -202,11 +216,12 @@ def _next_source(case: Case, now_at: Progress, *, then: Step) -> GoOn:
     return GoOn(progress=replace(now_at, step=then, source=0, tries=0))
 
 
-def _another_attempt(now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
+def _another_attempt(case: Case, now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
     if now_at.attempts >= policy.attempts or now_at.takeovers >= policy.takeovers:
         tried = f"{now_at.attempts} attempts, {now_at.takeovers} takeovers"
         return Settle(outcome=Outcome.FAILED_EXHAUSTED, reason=f"still there after {tried}")
-    return _later(replace(now_at, step=Step.DELETE), policy.after(now_at.attempts, jitter))
+    step = Step.RECHECK if case.recheck else Step.DELETE
+    return _later(replace(now_at, step=step, source=0), policy.after(now_at.attempts, jitter))
 
 
 def _again(now_at: Progress, policy: RetryPolicy, jitter: float) -> GoOn:
@@ -233,7 +248,7 @@ def same(seen: Seen, answer: Answer) -> bool:
     """
     for other in answer.reading.projects:
         if other.target.external_id == seen.target.external_id and seen.created:
-            return (other.name, other.created) == (seen.name, seen.created)
+            return other.fingerprint == seen.fingerprint
     return True
 
 

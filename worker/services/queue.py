@@ -38,6 +38,10 @@ class Queue:
         self._under_way[work.job_id] = self._under_way.get(work.job_id, 0) + 1
         return work
 
+    def forget(self, work: Work) -> None:
+        """A call that was popped does not leave after all."""
+        self._under_way[work.job_id] -= 1
+
     def clear(self) -> None:
         """Forget what has not left."""
         self._works.clear()
@@ -72,7 +76,7 @@ class Queue:
     async def _work_of(self, lease: Lease, job: Job) -> list[Work]:
         """The calls one job may make now; moves it on if there is none left to make."""
         if job.stopping:
-            left_out = await off(self.tools.ends.leave_out, lease, job, _why(job))
+            left_out = await off(self.tools.ends.leave_out, lease, job, why_left_out(job))
             if left_out:
                 self._look_again()
                 return []
@@ -110,5 +114,6 @@ class Queue:
             self._look_again()
 
 
-def _why(job: Job) -> str:
+def why_left_out(job: Job) -> str:
+    """Why items of a job end that were never attempted."""
     return "dry run: nothing is deleted" if job.dry_run else f"the job was {job.stopping}"

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
+from worker.domain.text import clean
 from worker.ports import JobOptions, NewJob, Submitted, Who
 
 REASON_LENGTH = 500
@@ -114,7 +115,7 @@ def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJo
             auto_confirm=request.yes,
             filters=request.filters,
         ),
-        reason=request.reason.strip(),
+        reason=clean(request.reason.strip(), REASON_LENGTH),
         who=who,
         key=request.key,
         dry_run=request.dry_run,
@@ -187,6 +188,7 @@ def _header(new: NewJob) -> str:
         "action": new.action,
         "dry_run": new.dry_run,
         "options": asdict(new.options),
+        "not_before": new.not_before,
         "parent": new.parent_job_id,
     }
     return json.dumps(facts, sort_keys=True, default=str)
