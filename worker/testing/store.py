@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from worker.domain.decide import GoOn, Settle, Step
 from worker.domain.errors import LeaseLost
 from worker.domain.outcomes import Outcome
-from worker.domain.states import ACTIVE, ItemState, JobState, check_move
+from worker.domain.states import ACTIVE, PAUSABLE, ItemState, JobState, check_move
 from worker.ports import (
     AccountRow,
     Batch,
@@ -30,7 +30,8 @@ _LATER = (ItemState.DEFERRED, ItemState.VERIFYING)
 class MemoryStore:
     """Keeps the contracts of WorkStore, EndStore and AccountStore for planned jobs.
 
-    `batches`, `done` and `lates` are its record; `on_commit` is told of a batch once it is in.
+    `batches`, `done`, `lates` and `paused` are its record; `on_commit` is told of a batch once it
+    is in.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class MemoryStore:
         self.batches: list[Batch] = []
         self.done: list[Done] = []
         self.lates: list[Done] = []
+        self.paused: list[tuple[str, str]] = []  # job ids, and why
         self.waiting: dict[str, WaitingOn] = {}
         self.on_lost: Callable[[], None] = lambda: None
         self._clock = clock
         self._on_commit = on_commit
+        self._listing: set[str] = set()  # jobs that have a page under way
         self._token = 0
         self._until: datetime | None = None
 
@@ -69,6 +72,7 @@ class MemoryStore:
             return None
         self._token += 1
         self._until = now + length
+        self._listing.clear()
         return Lease(
             account=account, owner=owner, token=self._token, until=self._until, now=now, bell=0
         )
@@ -78,18 +82,32 @@ class MemoryStore:
         for one in batch.done:
             self.done.append(one)
             if one.listing is not None:
+                self._listing.discard(one.job_id)
                 self.jobs[one.job_id] = _listed(self.jobs[one.job_id], one.listing, lease.now)
             for change in one.changes:
                 self.items[change.item.id] = _changed(change, lease.now)
-        for item in batch.opens:
-            if self.items[item.id].state not in {ItemState.PENDING, *_LATER}:
-                raise RuntimeError("an intent was to be opened for an item that is not open")
-            self.items[item.id] = replace(item, state=ItemState.SENT)
-        self.waiting.update(batch.waiting)
+        opened = [item for item in batch.opens if _may_go(item, self.jobs.get(item.job_id))]
+        listing = [one for one in batch.listing if _may_list(self.jobs.get(one))]
+        self._open(opened, listing)
+        for job_id, waiting in batch.waiting.items():
+            self.waiting[job_id] = waiting
+            self.jobs[job_id] = replace(self.jobs[job_id], waiting_on=waiting)
         self.batches.append(batch)
-        committed = Committed(lease=lease, jobs=self._active())
+        committed = Committed(
+            lease=lease,
+            jobs=self._active(),
+            opened=frozenset(item.id for item in opened),
+            listing=frozenset(listing),
+        )
         self._on_commit(batch)
         return committed
+
+    def _open(self, items: Sequence[Item], listing: Sequence[str]) -> None:
+        for item in items:
+            if self.items[item.id].state not in {ItemState.PENDING, *_LATER}:
+                raise RuntimeError("an intent was to be opened for an item that is not open")
+            self.items[item.id] = replace(item, state=ItemState.SENT, due_at=None)
+        self._listing.update(listing)
 
     def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
         last = job.canary_position
@@ -120,9 +138,27 @@ class MemoryStore:
         self.lates.extend(done)
 
     def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
-        self._fenced(lease, timedelta(0))
+        if lease.token != self._token:
+            return None
         self._until = None
         return wake_after
+
+    def open_intents(self, account: str) -> int:
+        """How many calls of an account may be under way now."""
+        mine = {job.id for job in self.jobs.values() if job.account == account}
+        sent = [
+            item
+            for item in self.items.values()
+            if item.job_id in mine and item.state == ItemState.SENT
+        ]
+        return len(sent) + len(self._listing & mine)
+
+    def pause(self, job_id: str, why: str) -> None:
+        """A guard's pause, while the job may be paused."""
+        job = self.jobs[job_id]
+        if job.state in PAUSABLE and not job.stopping:
+            self.paused.append((job_id, why))
+            self.change(job_id, state=JobState.PAUSED, paused_from=job.state)
 
     def leave_out(self, lease: Lease, job: Job, why: str) -> int:
         self._fenced(lease, timedelta(0))
@@ -182,6 +218,16 @@ class MemoryStore:
         now = self._clock()
         self._until = now + length
         return replace(lease, now=now, until=self._until)
+
+
+def _may_go(item: Item, job: Job | None) -> bool:
+    if job is None or job.state not in ACTIVE:
+        return False
+    return not job.stopping or item.progress.step is Step.LOOK
+
+
+def _may_list(job: Job | None) -> bool:
+    return job is not None and job.state is JobState.PLANNING and not job.stopping
 
 
 def _listed(job: Job, listing: ListingProgress, now: datetime) -> Job:
