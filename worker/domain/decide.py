@@ -5,7 +5,7 @@ with the audit entry of the call.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -57,6 +57,9 @@ class GoOn:
 
 Decision = Settle | GoOn
 
+FREE_RETRY = 4
+"""A check that never left is tried again as after so many failures, and counts as none."""
+
 CHANGED = "its name or creation time is not the plan's any more"
 
 
@@ -77,7 +80,7 @@ def decide(
 ) -> Decision:
     """The next step of an item, or its outcome. `jitter` in [0, 1) spreads the waits."""
     if answer.verdict in _TRY_LATER:
-        return GoOn(progress=_stale(case, now_at, answer.verdict))
+        return GoOn(progress=now_at)
     match now_at.step:
         case Step.DELETE:
             return _after_delete(case, now_at, answer, policy, jitter)
@@ -97,14 +100,15 @@ _TRY_LATER = frozenset({Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAU
 """The gate is closed or the account parked: the item has nothing to do with it."""
 
 
-_LONG_WAIT = frozenset({Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED})
+CHECK_LASTS = timedelta(minutes=1)
+"""A project is deleted by a check no older than this, however long it had to wait in between."""
 
 
-def _stale(case: Case, now_at: Progress, verdict: Verdict) -> Progress:
-    """What was read before a long wait is too old to delete by: read it again."""
-    if case.recheck and now_at.step is Step.DELETE and verdict in _LONG_WAIT:
-        return replace(now_at, step=Step.RECHECK, source=0)
-    return now_at
+def checked_again(now_at: Progress, read_at: datetime | None, now: datetime) -> Progress:
+    """The progress of a project that is read again before its delete, if that is too long ago."""
+    if now_at.step is not Step.DELETE or (read_at and now - read_at <= CHECK_LASTS):
+        return now_at
+    return replace(now_at, step=Step.RECHECK, source=0, tries=0)
 
 
 def _after_delete(
@@ -202,7 +206,7 @@ def _after_recheck(
         case Verdict.REFUSED | Verdict.INVALID:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
         case Verdict.NOT_SENT:
-            return _again(now_at, policy, jitter)
+            return _later(now_at, policy.after(FREE_RETRY, jitter))
         case _ if now_at.tries + 1 >= policy.reads:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason="its state could not be read")
         case _:
@@ -221,7 +225,8 @@ def _another_attempt(case: Case, now_at: Progress, policy: RetryPolicy, jitter: 
         tried = f"{now_at.attempts} attempts, {now_at.takeovers} takeovers"
         return Settle(outcome=Outcome.FAILED_EXHAUSTED, reason=f"still there after {tried}")
     step = Step.RECHECK if case.recheck else Step.DELETE
-    return _later(replace(now_at, step=step, source=0), policy.after(now_at.attempts, jitter))
+    once_more = replace(now_at, step=step, source=0, tries=0)
+    return _later(once_more, policy.after(now_at.attempts, jitter))
 
 
 def _again(now_at: Progress, policy: RetryPolicy, jitter: float) -> GoOn:

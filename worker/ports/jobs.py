@@ -151,6 +151,7 @@ class Item:
     reason: str = ""
     parent_item_id: int | None = None
     due_at: datetime | None = None
+    read_at: datetime | None = None  # when its own read last showed it
     provider_code: str = ""
     http_status: int | None = None
 

@@ -151,8 +151,9 @@ def _of_job(job: Job) -> WaitingOn:
         return WaitingOn(
             code=Waiting.PROVIDER_OUTAGE, sentence=sentence, next_wake=job.list_due_at
         )
-    if job.state is JobState.VERIFYING and job.waiting_on is not None:
-        return job.waiting_on
+    there = job.waiting_on
+    if there is not None and there.code is Waiting.DEPENDENCY and job.state is JobState.VERIFYING:
+        return there
     return WaitingOn(code=Waiting.WORKER, sentence="a worker is on it")
 
 

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
-from worker.domain.decide import Step
+from worker.domain.calls import PROJECT
+from worker.domain.decide import Step, checked_again
 from worker.domain.states import JobState
-from worker.ports import Done, Job, Lease
+from worker.ports import Done, Item, Job, Lease
 from worker.services import planning
 from worker.services.choose import Work, choose
 from worker.services.tools import Tools, off
@@ -83,6 +84,8 @@ class Queue:
         if job.state is JobState.PLANNING and not job.listed and not job.stopping:
             return await self._listing(lease, job)
         items = await off(self.tools.work.load, lease, job, AT_ONCE)
+        if job.options.recheck:
+            items = [_fresh(item, lease) for item in items]
         rechecks = [item.id for item in items if item.progress.step is Step.RECHECK]
         if rechecks:
             self.known |= await off(self.tools.work.children, rechecks)
@@ -112,6 +115,13 @@ class Queue:
                 return
         if await off(self.tools.ends.close, lease, job) is not None:
             self._look_again()
+
+
+def _fresh(item: Item, lease: Lease) -> Item:
+    """A project whose last check is too old is checked again first."""
+    if item.seen.target.kind != PROJECT:
+        return item
+    return replace(item, progress=checked_again(item.progress, item.read_at, lease.now))
 
 
 def why_left_out(job: Job) -> str:

@@ -156,12 +156,12 @@ class Slice:
         """Wait for the first call to come back, and take in all that have."""
         tasks = [flight.task for flight in self._flying]
         await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)
-        landed = [flight for flight in self._flying if flight.task.done()]
-        self._flying = [flight for flight in self._flying if not flight.task.done()]
-        for flight in landed:
+        for flight in [flight for flight in self._flying if flight.task.done()]:
             answer = flight.task.result()
+            done = await self._result(flight, answer)
+            self._flying.remove(flight)  # only now: whatever breaks before leaves it to `land`
             self.permits.give_back(flight.permit, used=was_sent(answer))
-            self._done.append(await self._result(flight, answer))
+            self._done.append(done)
             self._judge(answer)
             if is_redirect(answer):
                 why = f"the provider redirects (HTTP {answer.http_status}): check base_url"
@@ -210,7 +210,7 @@ class Slice:
             answer = await flight.task
             self.permits.give_back(flight.permit, used=was_sent(answer))
             late.append(Done(job_id=flight.work.job_id, call=flight.work.call, answer=answer))
-        with contextlib.suppress(GateClosed):
+        with contextlib.suppress(Exception):  # permits that are not handed back expire
             await self.permits.take(0, self.lease.now)
         return late
 

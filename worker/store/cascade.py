@@ -80,11 +80,16 @@ def after_children(children: Sequence[Child], *, proceed: bool) -> Outcome | int
     blocked = [child.rank for child in children if child.state is ItemState.BLOCKED]
     if blocked:
         return min(blocked)
-    left = [child for child in failures(children) if not (proceed and _has_failed(child))]
+    left = blockers(children, proceed=proceed)
     return Outcome.DEPENDENCY_FAILED if left else Outcome.DELETED
 
 
 _AT_REST = frozenset({ItemState.BLOCKED, ItemState.SETTLED})
+
+
+def blockers(children: Iterable[Child], *, proceed: bool) -> list[Child]:
+    """Children over which the project may not go."""
+    return [child for child in failures(children) if not (proceed and _has_failed(child))]
 
 
 def _has_failed(child: Child) -> bool:
@@ -144,7 +149,8 @@ def _release_parents(
             case None:
                 pass
             case Outcome.DEPENDENCY_FAILED:
-                why_by_parent[parent_id] = _why(failures(children)[0])
+                proceed = options.on_child_refused == "proceed"
+                why_by_parent[parent_id] = _why(blockers(children, proceed=proceed)[0])
             case Outcome():
                 step = Step.RECHECK if options.recheck else Step.DELETE
                 by_step.setdefault(step, []).append(parent_id)

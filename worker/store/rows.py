@@ -10,7 +10,7 @@ from sqlalchemy import Row
 
 from worker.domain.calls import NAME_LENGTH, TIME_LENGTH, Answer, Seen, Target
 from worker.domain.decide import GoOn, Progress, Settle, Step
-from worker.domain.outcomes import Outcome
+from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.text import clean
 from worker.ports import Change, Item, Job, JobOptions, PlanFacts, WaitingOn, Who
@@ -92,6 +92,7 @@ def item_of(row: Row[Any]) -> Item:
         reason=row.reason,
         parent_item_id=row.parent_item_id,
         due_at=row.due_at,
+        read_at=row.read_at,
         provider_code=row.provider_code,
         http_status=row.http_status,
     )
@@ -114,6 +115,7 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
         "id": change.item.id,
         "http_status": answer.http_status,
         "provider_code": answer.provider_code,
+        "read_at": now if _was_read(change, answer) else change.item.read_at,
         **seen_columns(change.seen or change.item.seen),
     }
     match decision:
@@ -136,6 +138,11 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
                 "reason": "",
                 "due_at": now + decision.after if later else None,
             }
+
+
+def _was_read(change: Change, answer: Answer) -> bool:
+    reads = (Step.READ, Step.RECHECK)
+    return change.item.progress.step in reads and answer.verdict is Verdict.SEEN
 
 
 def settled_columns(outcome: Outcome, reason: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
 from worker.domain.audit import job_chain
 from worker.domain.calls import Seen
@@ -277,7 +277,6 @@ def _say_waiting(conn: Connection, job_id: str, waiting: WaitingOn, now: datetim
     values = dict(waiting_columns(waiting))
     same = JOBS.c.waiting_code == waiting.code.value
     del values["waiting_since"]
-    conn.execute(update(JOBS).where(JOBS.c.id == job_id, same).values(values))
-    conn.execute(
-        update(JOBS).where(JOBS.c.id == job_id, ~same).values(**values, waiting_since=now)
-    )
+    in_hand = and_(JOBS.c.id == job_id, _IN_HAND)  # a person may have paused it meanwhile
+    conn.execute(update(JOBS).where(in_hand, same).values(values))
+    conn.execute(update(JOBS).where(in_hand, ~same).values(**values, waiting_since=now))

@@ -2,23 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import cycle, islice, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import a_case, a_child, a_progress, a_seen, a_target, an_answer, shows
+from tests.builders import EPOCH, a_case, a_child, a_progress, a_seen, a_target, an_answer, shows
 from worker.domain.calls import Answer
 from worker.domain.decide import (
     CHANGED,
+    CHECK_LASTS,
     Case,
     Decision,
     GoOn,
     Progress,
     Settle,
     Step,
+    checked_again,
     decide,
     is_there,
     lost_attempt,
@@ -29,6 +31,7 @@ from worker.domain.states import ITEM_MOVES, ItemState
 
 POLICY = RetryPolicy()
 CASE = a_case(known=frozenset({("task", "7")}), kinds=frozenset({"task"}), sources=2)
+CHECKED = replace(CASE, recheck=True)
 TRY_LATER = (Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED)
 SENT = [Step.DELETE, Step.LOOK, Step.READ, Step.RECHECK]
 THERE = shows(a_seen(), children=(a_child("7"),))
@@ -49,7 +52,7 @@ NAMES = [
     "changed",
     "stranger",
 ]
-BOUND = 2 * POLICY.reads + POLICY.attempts * (1 + POLICY.tries * len(POLICY.looks))
+BOUND = POLICY.attempts * (CASE.sources * POLICY.reads + 1 + POLICY.tries * len(POLICY.looks))
 """Calls that can be made for one item once it is planned, however they are answered."""
 
 
@@ -125,18 +128,21 @@ COUNTING = [a for a in ANSWERS if a.verdict not in {*TRY_LATER, Verdict.NOT_SENT
 WALKS = st.lists(st.sampled_from(COUNTING), min_size=1, max_size=9)
 ANY_WALKS = st.lists(st.sampled_from(ANSWERS), min_size=1, max_size=12)
 STARTS = st.sampled_from([Step.RECHECK, Step.DELETE])
+CASES = st.sampled_from([CASE, CHECKED])
 
 
-@given(start=STARTS, answers=WALKS)
-def test_every_item_comes_to_an_end(start: Step, answers: list[Answer]) -> None:
-    way = walked(start, answers, BOUND)
+@given(case=CASES, start=STARTS, answers=WALKS)
+def test_every_item_comes_to_an_end(case: Case, start: Step, answers: list[Answer]) -> None:
+    way = walked(start, answers, BOUND, case)
 
     assert isinstance(way[-1].decision, Settle)
 
 
-@given(start=STARTS, answers=ANY_WALKS)
-def test_no_item_is_sent_more_often_than_allowed(start: Step, answers: list[Answer]) -> None:
-    way = walked(start, answers, BOUND)
+@given(case=CASES, start=STARTS, answers=ANY_WALKS)
+def test_no_item_is_sent_more_often_than_allowed(
+    case: Case, start: Step, answers: list[Answer]
+) -> None:
+    way = walked(start, answers, BOUND, case)
 
     assert sum(map(sent, way)) <= POLICY.attempts
 
@@ -181,9 +187,11 @@ def test_three_takeovers_are_enough() -> None:
 # --- never guessed -----------------------------------------------------------
 
 
-@given(start=STARTS, answers=ANY_WALKS)
-def test_deleted_is_said_only_of_what_was_sent(start: Step, answers: list[Answer]) -> None:
-    way = walked(start, answers, BOUND)
+@given(case=CASES, start=STARTS, answers=ANY_WALKS)
+def test_deleted_is_said_only_of_what_was_sent(
+    case: Case, start: Step, answers: list[Answer]
+) -> None:
+    way = walked(start, answers, BOUND, case)
 
     end = way[-1].decision
     was_lost = any(
@@ -196,22 +204,24 @@ def test_deleted_is_said_only_of_what_was_sent(start: Step, answers: list[Answer
         assert way[-1].answer.verdict is Verdict.ABSENT
 
 
-@given(start=STARTS, answers=ANY_WALKS)
+@given(case=CASES, start=STARTS, answers=ANY_WALKS)
 def test_a_lost_delete_is_looked_at_before_it_is_sent_again(
-    start: Step, answers: list[Answer]
+    case: Case, start: Step, answers: list[Answer]
 ) -> None:
-    way = walked(start, answers, BOUND)
+    way = walked(start, answers, BOUND, case)
 
     for stage, following in pairwise(way):
         if sent(stage) and stage.answer.verdict in {Verdict.AMBIGUOUS, Verdict.SEEN}:
             assert following.before.step is Step.LOOK
-        if stage.before.step is Step.LOOK and following.before.step is Step.DELETE:
+        if stage.before.step is Step.LOOK and following.before.step is not Step.LOOK:
             assert is_there(CASE.seen, stage.answer)
 
 
-@given(start=STARTS, answers=ANY_WALKS)
-def test_unknown_takes_five_looks_that_could_not_tell(start: Step, answers: list[Answer]) -> None:
-    way = walked(start, answers, BOUND)
+@given(case=CASES, start=STARTS, answers=ANY_WALKS)
+def test_unknown_takes_five_looks_that_could_not_tell(
+    case: Case, start: Step, answers: list[Answer]
+) -> None:
+    way = walked(start, answers, BOUND, case)
 
     end = way[-1].decision
     if isinstance(end, Settle) and end.outcome is Outcome.UNKNOWN:
@@ -324,6 +334,17 @@ def test_an_id_of_another_kind_is_another_thing() -> None:
     assert is_there(a_child("42"), same_number)
 
 
+@pytest.mark.parametrize("answer", [THERE, STRANGER], ids=["there", "stranger"])
+def test_what_a_look_finds_is_checked_again_before_it_is_tried_again(answer: Answer) -> None:
+    decision = after(Step.LOOK, answer, CHECKED, attempts=1, lost=1, tries=2, looks=3)
+
+    assert decision == GoOn(
+        progress=a_progress(Step.RECHECK, attempts=1, lost=1),
+        after=timedelta(milliseconds=125),
+        state=ItemState.DEFERRED,
+    )
+
+
 # --- reading and checking again ----------------------------------------------
 
 
@@ -413,19 +434,45 @@ def test_a_target_is_its_kind_and_id() -> None:
     assert a_target("7", "task", "42") == a_child("7").target
 
 
-# --- known faults: each is in the report, and turns red once it is mended ----
-
-
-@pytest.mark.xfail(strict=True, reason="decide.py:192: a call that never left uses up the checks")
 def test_a_recheck_that_never_left_costs_nothing() -> None:
     way = walked(Step.RECHECK, [an_answer(Verdict.NOT_SENT)], BOUND)
 
     assert isinstance(way[-1].decision, GoOn)
 
 
-@pytest.mark.xfail(strict=True, reason="decide.py:148: an hour after its check it goes unchecked")
-def test_a_look_that_finds_new_children_spares_the_project() -> None:
-    decision = after(Step.LOOK, STRANGER, attempts=1, lost=1)
+@pytest.mark.parametrize("read_at", [None, EPOCH - timedelta(days=3)])
+def test_a_project_read_too_long_ago_is_read_again_before_it_goes(
+    read_at: datetime | None,
+) -> None:
+    progress = checked_again(a_progress(Step.DELETE, attempts=2, tries=3), read_at, EPOCH)
 
-    assert isinstance(decision, Settle)
-    assert decision.outcome is Outcome.SKIPPED_CHANGED
+    assert progress == a_progress(Step.RECHECK, attempts=2)
+
+
+def test_a_project_read_a_moment_ago_goes() -> None:
+    progress = a_progress(Step.DELETE)
+
+    assert checked_again(progress, EPOCH - CHECK_LASTS, EPOCH) == progress
+
+
+@pytest.mark.parametrize("step", [Step.DELETE, Step.LOOK, Step.READ, Step.RECHECK])
+@pytest.mark.parametrize("verdict", TRY_LATER)
+def test_a_long_wait_before_another_step_leaves_the_item_as_it_was(
+    verdict: Verdict, step: Step
+) -> None:
+    assert after(step, an_answer(verdict), CHECKED, source=1) == GoOn(
+        progress=a_progress(step, source=1)
+    )
+
+
+def test_a_short_wait_leaves_what_was_read_fresh() -> None:
+    decision = after(Step.DELETE, an_answer(Verdict.THROTTLED), CHECKED)
+
+    assert decision == GoOn(progress=a_progress(Step.DELETE))
+
+
+def test_a_delete_that_was_not_taken_is_checked_again_first() -> None:
+    decision = after(Step.DELETE, an_answer(Verdict.UNAVAILABLE), CHECKED)
+
+    assert isinstance(decision, GoOn)
+    assert decision.progress == a_progress(Step.RECHECK, attempts=1)

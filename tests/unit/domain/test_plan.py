@@ -13,8 +13,8 @@ from worker.domain.plan import PlanHash, Protection, price, word_of
 ROW = st.tuples(
     st.integers(0, 10**6),
     st.sampled_from(["project", "task"]),
-    st.from_regex(r"[0-9]{1,19}", fullmatch=True),
-    st.from_regex(r"[0-9]{0,19}", fullmatch=True),
+    st.integers(0, 10**19).map(str),
+    st.just("") | st.integers(0, 10**19).map(str),
 )
 Rows = list[tuple[int, str, str, str]]
 NO_LATENCY = timedelta(0)
@@ -135,12 +135,10 @@ def test_more_calls_never_cost_less(
     assert 0 <= few <= many
 
 
-@pytest.mark.xfail(strict=True, reason="plan.py:94: the gate's first window goes in one burst")
 def test_the_first_call_beyond_a_window_waits_for_the_window() -> None:
     assert seconds(101, a_purse()) >= 59
 
 
-@pytest.mark.xfail(strict=True, reason="plan.py:93: 100 * 0.29 is 28.999999999999996")
 def test_the_price_and_the_gate_take_the_same_share() -> None:
     purse = a_purse(rate_share=0.29)
 
