@@ -33,6 +33,7 @@ broker_pool_limit = 10
 visibility_timeout = 300
 broker_transport_options = {
     "visibility_timeout": visibility_timeout,
+    "max_retries": 0,  # a ring that cannot be sent is given up at once; the consumer has its own
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -122,6 +123,12 @@ def _repeat(name: str, every: timedelta, what: Callable[[], object]) -> None:
     _repeated.append(thread)
 
 
+@signals.celeryd_init.connect
+def _name(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own class
+    """Give workers of one machine names of their own: RabbitMQ lets one of a name in."""
+    instance.hostname = f"worker-{os.getpid()}@{socket.gethostname()}"
+
+
 @signals.worker_ready.connect
 def _start(**_: object) -> None:
     settings = Settings.load(os.environ)
@@ -162,10 +169,11 @@ def worker_argv(concurrency: int) -> list[str]:
         "--without-mingle",
         "--without-heartbeat",
     ]
-    return [sys.executable, "-m", "celery", "-A", "worker.app", "worker", *options, *quiet]
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "worker"]
+    return [*celery, *options, *quiet]
 
 
 def beat_argv(schedule: Path) -> list[str]:
     """The command line of celery beat; its schedule file holds nothing that cannot be lost."""
-    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "beat"]
+    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "beat"]
     return [*celery, "--loglevel", "WARNING", "--schedule", str(schedule)]

@@ -7,7 +7,9 @@ from functools import cached_property
 from worker.config.accounts import Config
 from worker.config.settings import Settings
 from worker.domain.catalogue import Catalogue
+from worker.domain.errors import Refused
 from worker.domain.outcomes import Outcome
+from worker.domain.states import FINAL
 from worker.ports import DoorBell, Job, Submitted, Who
 from worker.services import control
 from worker.services.submit import DeleteProjects, submit
@@ -80,11 +82,17 @@ class Desk:
     def retry(self, job_id: str, outcomes: Iterable[Outcome]) -> Submitted:
         """A new job from the projects of a finished one whose items ended so."""
         old = self.jobs.get(job_id)
+        if old.state not in FINAL:
+            raise Refused(
+                f"job {old.id} is {old.state}: only a finished job can be retried",
+                fix=f"wait for it (bulkdel watch {old.id}) or bulkdel cancel {old.id}",
+            )
         request = DeleteProjects(
             account=old.account,
             reason=f"retry of {old.id}: {old.reason}"[:500],
             cascade=old.options.cascade or ("none",),
             cascade_mode="background" if old.options.background else "foreground",
+            recheck_children=old.options.recheck,
             on_child_refused=old.options.on_child_refused,
             max_items=old.options.max_items,
             priority=old.priority,

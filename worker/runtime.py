@@ -1,6 +1,7 @@
 """A worker process: one event loop and its clients for life, made lazily after any fork."""
 
 import asyncio
+import contextlib
 import random
 import threading
 import time
@@ -12,7 +13,7 @@ from importlib.metadata import version
 
 from worker.bootstrap import Desk
 from worker.config.accounts import Config
-from worker.domain.errors import BulkdelError
+from worker.domain.errors import BulkdelError, Refused
 from worker.domain.retry import RetryPolicy
 from worker.ports import DoorBell, Job, TokenStore
 from worker.providers.http import HttpProvider
@@ -120,7 +121,9 @@ class Runtime:
             provider=HttpProvider(connection_of(account, self._tokens_of())),
             secret=partial(secret_digest, account),
             calls_since=self._calls_since,
+            open_intents=Accounts(db).open_intents,
             confirm=self._confirm,
+            pause=self._pause,
             clock=time.monotonic,
             jitter=random.random,
             owner=self.owner,
@@ -147,6 +150,11 @@ class Runtime:
         rules = confirm_rules(self.desk.config.account(job.account))
         decide = control.confirm(rules, actor=job.who.name, word=None, yes=True)
         return self.desk.jobs.change(job.id, decide)
+
+    def _pause(self, job_id: str, why: str) -> None:
+        """A guard's pause, while the job may be paused."""
+        with contextlib.suppress(Refused):
+            self.desk.jobs.change(job_id, control.pause(actor=self.owner, why=why))
 
     def sweep(self, every: timedelta) -> int:
         """One sweep, if it is this process' turn."""

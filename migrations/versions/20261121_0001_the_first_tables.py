@@ -158,6 +158,7 @@ def upgrade() -> None:
         sa.Column("takeovers", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("token", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("outcome", sa.String(length=24), nullable=True),
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("http_status", sa.SmallInteger(), nullable=True),

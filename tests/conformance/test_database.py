@@ -22,7 +22,6 @@ from worker.store.presence import (
     take_named_lease,
 )
 
-
 MINUTE = timedelta(minutes=1)
 ADD = "INSERT INTO accounts (name) VALUES ('acme')"
 COUNT = "SELECT count(*) FROM accounts"

@@ -88,7 +88,7 @@ def audit(
         out.say("no entry matches")
 
 
-@audit.command()
+@audit.command(short_help="Recompute the chains and compare them with the items.")
 @click.argument("job", required=False)
 @talks
 def verify(out: Output, job: str | None) -> int:
@@ -108,6 +108,44 @@ def verify(out: Output, job: str | None) -> int:
         for line in verdict_lines(found):
             out.data(line)
     return 0 if found.is_sound else TAMPERED
+
+
+@audit.command(short_help="Certify a finished job: scope, counts, head of its chain.")
+@click.argument("job")
+@talks
+def certificate(out: Output, job: str) -> int:
+    """Certify a finished job, after its chain and its items were checked.
+
+    The hash is of the entry that ended the job; whoever keeps it can tell later whether
+    anything before it was changed. Calls that came back after the end are counted beside it.
+
+    \b
+    Examples:
+      bulkdel audit certificate JOB
+      bulkdel audit certificate JOB --json > JOB.certificate.json
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.domain.errors import Tampered
+    from worker.services.views import certificate_view
+    from worker.store.certificate import chain_end
+    from worker.store.jobs import Jobs
+    from worker.store.verify import verify as verify_chains
+
+    db = _database()
+    jobs = Jobs(db)
+    done = jobs.get(job)
+    end = chain_end(db, done)
+    found = verify_chains(db, job)
+    if not found.is_sound:
+        raise Tampered("\n".join(verdict_lines(found)), fix=f"bulkdel audit verify {job}")
+    paper = certificate_view(
+        done, jobs.counts(job), seq=end.seq, head=end.hash, at=end.at, late=end.late
+    )
+    if out.json:
+        out.record(paper)
+        return 0
+    for name, value in paper.items():
+        out.data(f"{name:<10} {value}")
+    return 0
 
 
 def verdict_lines(found: "Verification") -> list[str]:

@@ -2,6 +2,8 @@
 
 import os
 from datetime import timedelta
+from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from worker.ports import DoorBell
 
 
+_LONGEST_RING = 2.0
+
+
 class SilentBell:
     """Rings nowhere: the workers' sweeps find the work."""
 
@@ -20,15 +25,33 @@ class SilentBell:
 
 
 class LateBell:
-    """The workers' bell, made when it is first rung: what was refused before costs no import."""
+    """The workers' bell, made when it is first rung: what was refused before costs no import.
+
+    It rings beside the command. A broker that does not answer holds nobody up for longer than
+    two seconds: a ring that is lost is made good by the next sweep.
+    """
 
     def __init__(self, settings: "Settings") -> None:
         self._settings = settings
+        self._ringing: dict[Thread, float] = {}
 
     def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
         """Ask for a slice of this account."""
-        from worker.app import CeleryBell
+        ringing = Thread(target=self._ring, args=(account, after), daemon=True)
+        self._ringing[ringing] = monotonic() + _LONGEST_RING
+        ringing.start()
 
+    def finish(self) -> None:
+        """Let rings come to their end before the program does, within their time."""
+        for ringing, end in self._ringing.items():
+            ringing.join(max(end - monotonic(), 0))
+
+    def _ring(self, account: str, after: timedelta) -> None:
+        from worker.app import CeleryBell
+        from worker.telemetry import configure
+
+        if self._settings.log_level != "debug":
+            configure("error")  # a lost doorbell is no news to a person
         CeleryBell(self._settings).ring(account, after)
 
 
@@ -40,7 +63,9 @@ def open_desk(*, changes: bool = False) -> "Desk":
     from worker.bootstrap import Desk
     from worker.config.settings import Settings
 
-    bell: DoorBell | None = click.get_current_context().obj
-    if bell is None:
-        bell = LateBell(Settings.load(os.environ)) if changes else SilentBell()
-    return Desk.open(os.environ, bell)
+    context = click.get_current_context()
+    bell: DoorBell | None = context.obj
+    if bell is None and changes:
+        late = bell = LateBell(Settings.load(os.environ))
+        context.call_on_close(late.finish)
+    return Desk.open(os.environ, bell or SilentBell())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from worker.ports import Counts, Job
 
 ALIVE_WITHIN = timedelta(seconds=15)
-NOBODY_AFTER = 3.0
+NOBODY_AFTER = 2.0
 """Seconds after which a worker that was never seen is not waited for."""
 START_ONE = "start one: bulkdel up (all on this machine), or bulkdel worker"
 
@@ -60,7 +60,7 @@ def follow(
 ) -> Followed:
     """Look until the job is as wanted; Ctrl-C leaves it alone and says how to come back.
 
-    With `needs_worker` it gives up after 3 s in which no worker was alive.
+    With `needs_worker` it gives up after 2 s in which no worker was alive.
     """
     began, nobody = monotonic(), False
 

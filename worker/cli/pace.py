@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from worker.ports import Counts, Job
 
 _LOOKED_BACK = 60.0
+_TOO_SOON = 10.0
+"""Seconds before which no rate is told: a first burst under a rate limit says nothing."""
 _EVERY = 30.0
 _TENTHS = 10
 
@@ -27,10 +29,10 @@ class Pace:
     @property
     def per_second(self) -> float:
         """Items a second; 0 if nothing moves or nothing is known yet."""
-        if len(self._seen) < 2:  # noqa: PLR2004  a rate needs two points
+        if not self._seen:
             return 0.0
         (began, before), (now, settled) = self._seen[0], self._seen[-1]
-        return (settled - before) / (now - began) if now > began else 0.0
+        return (settled - before) / (now - began) if now - began >= _TOO_SOON else 0.0
 
     def left(self, open_items: int) -> timedelta | None:
         """How long the rest takes at this rate; None if that cannot be said."""

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from worker.ports import Counts, Item, Job, PlanFacts
 
 _LABEL = 11
+_PERCENT = 0.01
 _OPEN = "unprocessed"
 """How a plan's items end that is not run: no part of what it leaves out."""
 
@@ -79,9 +80,10 @@ def _costs(plan: "PlanFacts") -> list[str]:
         "calls", f"{plan.calls:,} to make{split} ({plan.calls_spent:,} made for the plan)"
     )
     if plan.quota_share is not None:
-        lines += _row("quota", f"{plan.quota_share:.0%} of one day's calls")
+        share = f"{plan.quota_share:.0%}" if plan.quota_share >= _PERCENT else "less than 1%"
+        lines += _row("quota", f"{share} of one day's calls")
     if plan.estimated_seconds is not None:
-        end = f", done about {moment(plan.finish_at)} if it starts now" if plan.finish_at else ""
+        end = f", done {moment(plan.finish_at)} if it starts at once" if plan.finish_at else ""
         lines += _row("time", f"about {duration(timedelta(seconds=plan.estimated_seconds))}{end}")
     return lines
 

@@ -5,9 +5,13 @@ from datetime import timedelta
 from enum import StrEnum
 
 from worker.domain.outcomes import Verdict
+from worker.domain.text import clean
 
 TIMER = "timer"
 """The caller's running timer: it belongs to no project, and has no id of its own."""
+NAME_LENGTH = 200
+TIME_LENGTH = 40
+"""Characters that are kept of a name, and of a time or status."""
 PROJECT = "project"
 """The kind every provider has; its children are the other kinds of the provider's catalogue."""
 
@@ -60,6 +64,11 @@ class Seen:
     created: str = ""
     modified: str = ""
     goes_with_parent: bool = False  # our own user, a system comment: not deleted by itself
+
+    @property
+    def fingerprint(self) -> tuple[str, str]:
+        """What tells a project from another under its id: name and creation time, as kept."""
+        return clean(self.name, NAME_LENGTH), clean(self.created, TIME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,13 @@ def canary_size(projects: int, *, above: int, percent: float, least: int) -> int
 
 
 def canary_verdict(counts: Mapping[Outcome, int]) -> str:
-    """Why the job should wait for a person; empty if nothing speaks against going on."""
+    """Why the job should wait for a person; empty if nothing speaks against going on.
+
+    What was skipped, or was absent all along, says nothing about how deleting goes.
+    """
     sums = by_bucket(counts)
-    total = sum(counts.values())
     bad = sums[Bucket.FAILED] + sums[Bucket.UNKNOWN]
+    total = bad + sums[Bucket.SUCCEEDED] - counts.get(Outcome.ALREADY_ABSENT, 0)
     if bad and 2 * bad >= total:
         worst = max((o for o in counts if o.bucket in _BAD), key=lambda o: counts[o])
         return f"{bad} of the first {total} items failed (most of them {worst})"

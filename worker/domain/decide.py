@@ -5,7 +5,7 @@ with the audit entry of the call.
 """
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
@@ -57,6 +57,9 @@ class GoOn:
 
 Decision = Settle | GoOn
 
+FREE_RETRY = 4
+"""A check that never left is tried again as after so many failures, and counts as none."""
+
 CHANGED = "its name or creation time is not the plan's any more"
 
 
@@ -68,6 +71,7 @@ class Case:
     known: frozenset[tuple[str, str]] = frozenset()  # (kind, id) of its planned children
     kinds: frozenset[str] = frozenset()  # child kinds that the plan covers
     sources: int = 1  # how many reads a READ or RECHECK takes
+    recheck: bool = False  # it is read again just before its own delete
     stopping: bool = False  # its job is being cancelled
 
 
@@ -79,7 +83,7 @@ def decide(
         return GoOn(progress=now_at)
     match now_at.step:
         case Step.DELETE:
-            return _after_delete(now_at, answer, policy, jitter)
+            return _after_delete(case, now_at, answer, policy, jitter)
         case Step.LOOK:
             return _after_look(case, now_at, answer, policy, jitter)
         case Step.READ:
@@ -98,8 +102,19 @@ _TRY_LATER = frozenset(
 """The gate is closed, the account parked or without a token: that is not about the item."""
 
 
+CHECK_LASTS = timedelta(minutes=1)
+"""A project is deleted by a check no older than this, however long it had to wait in between."""
+
+
+def checked_again(now_at: Progress, read_at: datetime | None, now: datetime) -> Progress:
+    """The progress of a project that is read again before its delete, if that is too long ago."""
+    if now_at.step is not Step.DELETE or (read_at and now - read_at <= CHECK_LASTS):
+        return now_at
+    return replace(now_at, step=Step.RECHECK, source=0, tries=0)
+
+
 def _after_delete(
-    now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
+    case: Case, now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
 ) -> Decision:
     said = answer.message
     match answer.verdict:
@@ -116,7 +131,8 @@ def _after_delete(
         case Verdict.NOT_SENT:
             return _again(now_at, policy, jitter)
         case Verdict.UNAVAILABLE:
-            return _another_attempt(replace(now_at, attempts=now_at.attempts + 1), policy, jitter)
+            once_more = replace(now_at, attempts=now_at.attempts + 1)
+            return _another_attempt(case, once_more, policy, jitter)
         case Verdict.AMBIGUOUS | Verdict.SEEN:
             return GoOn(progress=lost_attempt(now_at))
         case _:
@@ -147,7 +163,7 @@ def _after_look(
             return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
         if case.stopping:
             return Settle(outcome=Outcome.UNPROCESSED, reason="still there when the job stopped")
-        return _another_attempt(replace(now_at, tries=0, looks=0), policy, jitter)
+        return _another_attempt(case, replace(now_at, tries=0, looks=0), policy, jitter)
     if now_at.tries + 1 < policy.tries:
         return _again(now_at, policy, jitter)
     looks = now_at.looks + 1
@@ -191,6 +207,8 @@ def _after_recheck(
             return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
         case Verdict.REFUSED | Verdict.INVALID:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
+        case Verdict.NOT_SENT:
+            return _later(now_at, policy.after(FREE_RETRY, jitter))
         case _ if now_at.tries + 1 >= policy.reads:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason="its state could not be read")
         case _:
@@ -204,11 +222,13 @@ def _next_source(case: Case, now_at: Progress, *, then: Step) -> GoOn:
     return GoOn(progress=replace(now_at, step=then, source=0, tries=0))
 
 
-def _another_attempt(now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
+def _another_attempt(case: Case, now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
     if now_at.attempts >= policy.attempts or now_at.takeovers >= policy.takeovers:
         tried = f"{now_at.attempts} attempts, {now_at.takeovers} takeovers"
         return Settle(outcome=Outcome.FAILED_EXHAUSTED, reason=f"still there after {tried}")
-    return _later(replace(now_at, step=Step.DELETE), policy.after(now_at.attempts, jitter))
+    step = Step.RECHECK if case.recheck else Step.DELETE
+    once_more = replace(now_at, step=step, source=0, tries=0)
+    return _later(once_more, policy.after(now_at.attempts, jitter))
 
 
 def _again(now_at: Progress, policy: RetryPolicy, jitter: float) -> GoOn:
@@ -235,7 +255,7 @@ def same(seen: Seen, answer: Answer) -> bool:
     """
     for other in answer.reading.projects:
         if other.target.external_id == seen.target.external_id and seen.created:
-            return (other.name, other.created) == (seen.name, seen.created)
+            return other.fingerprint == seen.fingerprint
     return True
 
 

@@ -82,20 +82,21 @@ def word_of(count: int, account: str, digest: str) -> str:
 def price(by_endpoint: Mapping[str, int], purses: Sequence[Purse], *, latency: timedelta) -> Price:
     """Price calls against the purses they are taken from.
 
-    The time is the longest of: what the windows let through, what the places in flight let
-    through at `latency` a call, and a day for each day's quota beyond the first.
+    The time is the longest of: what the places in flight let through at `latency` a call, and a
+    whole window, or a day, for each full share of it beyond the first.
     """
     calls = sum(by_endpoint.values())
     seconds, shares = 0.0, []
     for purse in purses:
         seconds = max(seconds, calls * latency.total_seconds() / max(purse.in_flight, 1))
-        for window in purse.windows:
-            full = max(int(window.calls * purse.rate_share), 1)
-            seconds = max(seconds, (calls / full - 1) * window.per.total_seconds())
-        if purse.per_day:
-            ours = max(int(purse.per_day * purse.day_share), 1)
+        limits = zip(purse.windows, purse.window_limits(), strict=True)
+        waits = [(full, window.per.total_seconds()) for window, full in limits]
+        today = purse.day_limit()
+        if today and purse.per_day:
             shares.append(calls / purse.per_day)
-            seconds = max(seconds, ((calls - 1) // ours) * 86_400.0 if calls else 0.0)
+            waits.append((today, 86_400.0))
+        for full, length in waits:
+            seconds = max(seconds, (calls - 1) // full * length)
     return Price(
         calls=calls,
         by_endpoint=dict(by_endpoint),

@@ -66,6 +66,8 @@ _CONFIRMED = frozenset({JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING
 
 
 def _check_confirmable(job: Job, at: datetime) -> None:
+    if job.stopping:
+        raise Refused(f"job {job.id} is being stopped: there is nothing to confirm")
     if job.state is JobState.PLANNING:
         raise Refused(
             f"the plan of job {job.id} is not complete yet",
@@ -73,6 +75,8 @@ def _check_confirmable(job: Job, at: datetime) -> None:
         )
     if job.state is not JobState.AWAITING_CONFIRMATION:
         raise Refused(f"job {job.id} is {job.state}: there is nothing to confirm")
+    if not job.plan.complete:
+        raise Refused(f"the plan of job {job.id} is not complete", fix=f"bulkdel explain {job.id}")
     if job.planned_at is None or at - job.planned_at > PLAN_LIVES:
         raise Refused(f"the plan of job {job.id} is older than 24 hours", fix="submit it again")
     for finding in job.plan.findings:
@@ -85,22 +89,23 @@ def _start(job: Job, at: datetime, rules: ConfirmRules) -> datetime:
     return max(at + grace, job.start_at or at)
 
 
-def pause(*, actor: str) -> Decide:
+def pause(*, actor: str, why: str = "paused") -> Decide:
     """Stop between calls; `resume` goes on from here."""
 
     def decide(job: Job, at: datetime) -> Move | None:  # noqa: ARG001  a decision is given the time
         if job.state is JobState.PAUSED:
             return None
-        if job.state not in PAUSABLE:
-            raise Refused(f"job {job.id} is {job.state}: it cannot be paused")
+        if job.state not in PAUSABLE or job.stopping:
+            stands = f"being stopped ({job.stopping})" if job.stopping else job.state
+            raise Refused(f"job {job.id} is {stands}: it cannot be paused")
         waiting = WaitingOn(
             code=Waiting.CONFIRMATION,
-            sentence=f"paused by {actor}; bulkdel resume {job.id} goes on",
+            sentence=f"{why} by {actor}; bulkdel resume {job.id} goes on",
         )
         return Move(
             to=JobState.PAUSED,
             actor=actor,
-            why="paused",
+            why=why,
             waiting=waiting,
             columns={"paused_from": job.state.value},
         )
@@ -138,7 +143,8 @@ def cancel(*, actor: str) -> Decide:
         if job.state is JobState.PAUSED:
             # A lease holder ends the job, and it works none that is paused.
             back = job.paused_from or JobState.RUNNING
-            return Move(to=back, actor=actor, why="cancelled", columns=columns)
+            waiting = WaitingOn(code=Waiting.WORKER, sentence="cancelled; the next worker ends it")
+            return Move(to=back, actor=actor, why="cancelled", waiting=waiting, columns=columns)
         return Note(actor=actor, why="cancelled", columns=columns)
 
     return decide

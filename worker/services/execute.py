@@ -7,16 +7,19 @@ from datetime import timedelta
 
 from worker.domain.calls import Answer
 from worker.domain.errors import LeaseLost
-from worker.domain.states import Waiting
+from worker.domain.states import JobState, Waiting
 from worker.ports import AccountRow, Batch, Job, Lease, WaitingOn
 from worker.ratelimit.port import GateClosed
-from worker.services.slice import GATE_RETRY, Ending, Slice
+from worker.services.queue import why_left_out
+from worker.services.slice import Ending, Slice, closed_gate
 from worker.services.tools import Tools, off
 
 PARKED_LOOK = timedelta(seconds=60)
 """How often a parked account looks whether its secret was replaced."""
 PARKED_PROBE = timedelta(minutes=10)
 """After this it is tried again with the same secret: the provider may have changed its mind."""
+AFTER_ERROR = timedelta(seconds=5)
+"""How long an account rests after a slice that broke off."""
 OUTAGE_CAP = timedelta(seconds=30)
 
 
@@ -47,30 +50,35 @@ async def run_slice(tools: Tools, pulse: Pulse, stopping: asyncio.Event) -> time
     part = Slice(tools=tools, lease=lease, stopping=stopping, calm=pulse.outages == 0)
     try:
         ending = await _work(part, await off(tools.accounts.get, account))
-        ending = _with_outage(ending, pulse)
+        ending = _with_outage(ending, part, pulse)
         await off(tools.work.commit, part.lease, _said(part, ending), tools.lease)
         return await off(tools.work.give_lease, part.lease, ending.wake_after)
     except LeaseLost:
-        late = await part.land()
-        if late:
-            await off(tools.work.late, part.lease, late)
+        await _write_late(part)
         return None
+    except Exception:
+        # What went out is looked at by the next holder; it may come as soon as this one is gone.
+        await _write_late(part)
+        await off(tools.work.give_lease, part.lease, AFTER_ERROR)
+        raise
+
+
+async def _write_late(part: Slice) -> None:
+    late = await part.land()
+    if late:
+        await off(part.tools.work.late, part.lease, late)
 
 
 async def _work(part: Slice, row: AccountRow) -> Ending:
     tools = part.tools
     if row.parked_code and await _is_still_parked(tools, row, part.lease):
-        committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
-        part.jobs = {job.id: job for job in committed.jobs}
+        await _end_stopping(part)
         return Ending(wake_after=PARKED_LOOK, waiting=_credentials(row.parked_text))
     try:
         await tools.gate.begin()
     except GateClosed as closed:
-        committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
-        part.jobs = {job.id: job for job in committed.jobs}
-        sentence = f"no call without a permit: {closed}"
-        waiting = WaitingOn(code=Waiting.GATE, sentence=sentence)
-        return Ending(wake_after=GATE_RETRY, waiting=waiting)
+        await _end_stopping(part)
+        return closed_gate(closed)
     ending = await part.run()
     if ending.parked is None:
         return ending
@@ -79,6 +87,19 @@ async def _work(part: Slice, row: AccountRow) -> Ending:
         tools.accounts.park, part.lease, code="credentials", text=text, secret=tools.secret()
     )
     return Ending(wake_after=PARKED_LOOK, waiting=_credentials(text))
+
+
+async def _end_stopping(part: Slice) -> None:
+    """End what is being stopped although no call can be made: that takes none."""
+    tools = part.tools
+    committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
+    part.lease = committed.lease
+    part.jobs = {job.id: job for job in committed.jobs}
+    for job in committed.jobs:
+        if job.stopping:
+            while await off(tools.ends.leave_out, part.lease, job, why_left_out(job)):
+                pass
+            await off(tools.ends.close, part.lease, job)
 
 
 async def _is_still_parked(tools: Tools, row: AccountRow, lease: Lease) -> bool:
@@ -103,11 +124,12 @@ def _credentials(text: str) -> WaitingOn:
     return WaitingOn(code=Waiting.CREDENTIALS, sentence=text)
 
 
-def _with_outage(ending: Ending, pulse: Pulse) -> Ending:
+def _with_outage(ending: Ending, part: Slice, pulse: Pulse) -> Ending:
     """Wait longer the longer the provider is down."""
     waiting = ending.waiting
     if waiting is None or waiting.code is not Waiting.PROVIDER_OUTAGE:
-        pulse.outages = 0
+        if part.calm:
+            pulse.outages = 0
         return ending
     pulse.outages += 1
     after = min(OUTAGE_CAP, timedelta(seconds=1) * (1 << min(pulse.outages, 10)))
@@ -129,6 +151,9 @@ def _of_job(job: Job) -> WaitingOn:
         return WaitingOn(
             code=Waiting.PROVIDER_OUTAGE, sentence=sentence, next_wake=job.list_due_at
         )
+    there = job.waiting_on
+    if there is not None and there.code is Waiting.DEPENDENCY and job.state is JobState.VERIFYING:
+        return there
     return WaitingOn(code=Waiting.WORKER, sentence="a worker is on it")
 
 

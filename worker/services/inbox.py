@@ -1,7 +1,6 @@
 """A submission by message: the same JSON as the Python producer, checked before it is trusted."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -11,28 +10,64 @@ from worker.services.submit import DeleteProjects
 MOST_IDS = 10_000
 """Ids that one message may carry; more go by the command line or the Python producer."""
 
-_KNOWN = frozenset(field.name for field in fields(DeleteProjects)) | {"ids"}
+_TEXT, _YES_OR_NO, _NUMBER, _WORDS = "a text", "true or false", "a whole number", "a list of texts"
+_SHAPES = {
+    "account": _TEXT,
+    "reason": _TEXT,
+    "key": _TEXT,
+    "cascade": _WORDS,
+    "cascade_mode": _TEXT,
+    "recheck_children": _YES_OR_NO,
+    "on_child_refused": _TEXT,
+    "dry_run": _YES_OR_NO,
+    "max_items": _NUMBER,
+    "priority": _NUMBER,
+    "not_before": _TEXT,
+    "yes": _YES_OR_NO,
+    "ids": _WORDS,
+}
+_NEEDED = ("account", "reason", "key", "ids")
 
 
 def request_of(message: Mapping[str, Any]) -> tuple[DeleteProjects, Iterator[tuple[int, str]]]:
     """The request and its ids; InvalidInput names what is wrong with the message."""
-    strange = sorted(set(message) - _KNOWN)
+    strange = sorted(set(message) - set(_SHAPES))
     if strange:
-        raise InvalidInput(f"unknown fields: {', '.join(strange)}", fix=f"known: {sorted(_KNOWN)}")
-    ids = message.get("ids")
-    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
-        raise InvalidInput("`ids` is a list of strings")
+        raise InvalidInput(f"unknown fields: {', '.join(strange)}", fix=f"known: {list(_SHAPES)}")
+    given = {name: value for name, value in message.items() if value is not None}
+    for name in _NEEDED:
+        if not given.get(name):
+            raise InvalidInput(f"`{name}` is required", fix="see worker.producer.DeleteProjects")
+    for name, value in given.items():
+        if not _has_shape(value, _SHAPES[name]):
+            raise InvalidInput(f"`{name}` is {_SHAPES[name]}")
+    ids = given.pop("ids")
     if len(ids) > MOST_IDS:
         raise InvalidInput(f"a message carries at most {MOST_IDS} ids", fix="use --ids-file")
-    if not message.get("key"):
-        raise InvalidInput(
-            "`key` is required", fix="the same key makes a second delivery harmless"
-        )
-    options = {name: value for name, value in message.items() if name != "ids"}
-    if isinstance(options.get("not_before"), str):
-        options["not_before"] = datetime.fromisoformat(options["not_before"])
+    if "not_before" in given:
+        given["not_before"] = _instant(given["not_before"])
+    return DeleteProjects(**given), enumerate(ids, start=1)
+
+
+def _has_shape(value: object, shape: str) -> bool:
+    match value:
+        case bool():
+            return shape == _YES_OR_NO
+        case int():
+            return shape == _NUMBER
+        case str():
+            return shape == _TEXT
+        case list():
+            return shape == _WORDS and all(isinstance(one, str) for one in value)
+        case _:
+            return False
+
+
+def _instant(text: str) -> datetime:
     try:
-        request = DeleteProjects(**options)
-    except TypeError as error:
-        raise InvalidInput(f"not a request: {error}") from error
-    return request, enumerate(ids, start=1)
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(f"`not_before` is no ISO 8601 time: {text[:40]!r}") from None
+    if at.tzinfo is None:
+        raise InvalidInput("`not_before` needs its zone", fix="2026-01-31T03:00:00+00:00")
+    return at

@@ -8,7 +8,7 @@ from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
 from worker.ports import WaitingOn
-from worker.ratelimit.port import GateEmpty
+from worker.ratelimit.port import GateClosed, GateEmpty
 from worker.services.tools import Tools, off
 
 THROTTLED_FOR = timedelta(seconds=10)
@@ -38,7 +38,10 @@ class Permits:
             grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
         except GateEmpty as empty:
             await self._rebuild(empty.purses, now)
-            grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
+            try:
+                grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
+            except GateEmpty as again:
+                raise GateClosed(f"the books were lost again: {again}") from again
         self._back = []
         return grant
 
@@ -51,6 +54,7 @@ class Permits:
             made: list[datetime] = []
             for account in tools.facts.sharing[purse.name]:
                 made += await off(tools.calls_since, account, start)
+                made += [now] * await off(tools.open_intents, account)
             today = [at for at in made if at >= purse.day_start(now)]
             recent = [now - at for at in made if now - at <= purse.longest_window()]
             await tools.gate.rebuild(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from worker.domain.calls import PROJECT, Action, Call
 from worker.domain.canary import canary_size
 from worker.domain.plan import Finding, FindingLevel, Price, price, word_of
-from worker.domain.states import Waiting
+from worker.domain.states import JobState, Waiting
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.services.choose import Work
 from worker.services.tools import AccountFacts, Tools, off
@@ -55,9 +55,15 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
     frozen = await off(
         tools.plans.freeze, lease, job, plan, waiting=_asks(job, plan), canary_position=last
     )
-    if job.options.auto_confirm and plan.items <= tools.facts.confirm.auto_confirm_max:
-        return await off(tools.confirm, frozen)
-    return frozen
+    return await off(tools.confirm, frozen) if may_confirm(frozen, tools.facts) else frozen
+
+
+def may_confirm(job: Job, facts: AccountFacts) -> bool:
+    """Whether the yes given with a submission is enough for its plan."""
+    refused = any(finding.level is FindingLevel.REFUSAL for finding in job.plan.findings)
+    small = job.plan.items <= facts.confirm.auto_confirm_max
+    waits = job.state is JobState.AWAITING_CONFIRMATION and not job.stopping
+    return job.options.auto_confirm and small and waits and not refused
 
 
 def _asks(job: Job, plan: PlanFacts) -> WaitingOn:

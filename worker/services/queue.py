@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
-from worker.domain.decide import Step
+from worker.domain.calls import PROJECT
+from worker.domain.decide import Step, checked_again
 from worker.domain.states import JobState
-from worker.ports import Done, Job, Lease
+from worker.ports import Done, Item, Job, Lease
 from worker.services import planning
 from worker.services.choose import Work, choose
 from worker.services.tools import Tools, off
@@ -37,6 +38,10 @@ class Queue:
         work = self._works.popleft()
         self._under_way[work.job_id] = self._under_way.get(work.job_id, 0) + 1
         return work
+
+    def forget(self, work: Work) -> None:
+        """A call that was popped does not leave after all."""
+        self._under_way[work.job_id] -= 1
 
     def clear(self) -> None:
         """Forget what has not left."""
@@ -72,13 +77,15 @@ class Queue:
     async def _work_of(self, lease: Lease, job: Job) -> list[Work]:
         """The calls one job may make now; moves it on if there is none left to make."""
         if job.stopping:
-            left_out = await off(self.tools.ends.leave_out, lease, job, _why(job))
+            left_out = await off(self.tools.ends.leave_out, lease, job, why_left_out(job))
             if left_out:
                 self._look_again()
                 return []
         if job.state is JobState.PLANNING and not job.listed and not job.stopping:
             return await self._listing(lease, job)
         items = await off(self.tools.work.load, lease, job, AT_ONCE)
+        if job.options.recheck:
+            items = [_fresh(item, lease) for item in items]
         rechecks = [item.id for item in items if item.progress.step is Step.RECHECK]
         if rechecks:
             self.known |= await off(self.tools.work.children, rechecks)
@@ -110,5 +117,13 @@ class Queue:
             self._look_again()
 
 
-def _why(job: Job) -> str:
+def _fresh(item: Item, lease: Lease) -> Item:
+    """A project whose last check is too old is checked again first."""
+    if item.seen.target.kind != PROJECT:
+        return item
+    return replace(item, progress=checked_again(item.progress, item.read_at, lease.now))
+
+
+def why_left_out(job: Job) -> str:
+    """Why items of a job end that were never attempted."""
     return "dry run: nothing is deleted" if job.dry_run else f"the job was {job.stopping}"

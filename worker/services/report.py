@@ -157,7 +157,9 @@ def sum_lines(job: Job, counts: Counts) -> list[str]:
 
 
 def duration(length: timedelta) -> str:
-    """A length of time as people say it: 45 s, 13 min, 2 h 5 min, 3 d 4 h."""
+    """A length of time as people say it: under 1 s, 45 s, 13 min, 2 h 5 min, 3 d 4 h."""
+    if timedelta(0) < length < timedelta(seconds=1):
+        return "under 1 s"
     seconds = max(int(length.total_seconds()), 0)
     days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
     if days:

@@ -13,6 +13,9 @@ from worker.domain.retry import RetryPolicy
 from worker.ports import Change, Done, Item, Job, ListingProgress
 from worker.services.choose import Work
 
+REFUSED_LISTING = timedelta(minutes=5)
+"""How long until a listing that was refused is asked for again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -62,6 +65,7 @@ def _case(
         known=known.get(item.id, frozenset()),
         kinds=frozenset(job.options.cascade),
         sources=len(catalogue.sources(job.options.cascade)),
+        recheck=job.options.recheck and item.seen.target.kind == PROJECT,
         stopping=bool(job.stopping),
     )
 
@@ -107,11 +111,11 @@ def page_of(
         if item is not None:
             changes.append(_listed(item, seen, rules.protection))
     tries = job.list_tries + (answer.verdict.is_attempt)
+    after = rules.policy.after(tries, jitter) if tries else timedelta(0)
+    if answer.verdict in {Verdict.REFUSED, Verdict.INVALID}:
+        after = REFUSED_LISTING  # a person has to mend something: do not spend the quota
     progress = ListingProgress(
-        cursor=job.list_cursor,
-        pages=job.list_pages,
-        tries=tries,
-        after=rules.policy.after(tries, jitter) if tries else timedelta(0),
+        cursor=job.list_cursor, pages=job.list_pages, tries=tries, after=after
     )
     if answer.verdict is Verdict.SEEN:
         progress = ListingProgress(cursor=answer.reading.next_cursor, pages=job.list_pages + 1)

@@ -6,6 +6,7 @@ A slice never sleeps for a permit: it ends, and says when the account is due aga
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +15,7 @@ from worker.domain.calls import Answer
 from worker.domain.limits import Grant, Permit, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
-from worker.ports import Batch, Done, Job, Lease, WaitingOn
+from worker.ports import Batch, Committed, Done, Job, Lease, WaitingOn
 from worker.ratelimit.port import GateClosed
 from worker.services.choose import Work
 from worker.services.permits import Permits, waiting_for
@@ -64,14 +65,18 @@ class Slice:
     stopping: asyncio.Event  # the process is about to end: start nothing new
     calm: bool = True  # False: the provider was down a moment ago, so one call goes first
     jobs: dict[str, Job] = field(default_factory=dict)
+    permits: Permits = field(init=False)
     _end: Ending | None = None
     _failures: int = 0  # calls in a row without an answer
     _flying: list[Flight] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.permits = Permits(self.tools)
+
     async def run(self) -> Ending:
         """Work until nothing is due, permits run out or the time is over."""
-        permits, queue = Permits(self.tools), Queue(self.tools)
+        queue = Queue(self.tools)
         time = _Time(self.tools, self.lease.account)
         await self._commit((), queue)
         while True:
@@ -79,13 +84,12 @@ class Slice:
                 await queue.fill(self.lease, list(self.jobs.values()))
             else:
                 queue.clear()
-            chosen = await self._take(permits, queue)
-            before = self.jobs
+            chosen = await self._take(queue)
             if self._done or chosen or self._flying:
-                await self._commit([work for work, _ in chosen], queue)
-            self._flying += [self._start(*pair, before, queue) for pair in chosen]
+                chosen = await self._commit(chosen, queue)
+            self._flying += [self._start(*pair, queue) for pair in chosen]
             if self._flying:
-                await self._collect(permits)
+                await self._collect()
             elif queue.is_dry or not self._may_start() or not await time.is_left():
                 return self._end or Ending()
             else:
@@ -94,15 +98,14 @@ class Slice:
     def _may_start(self) -> bool:
         return self._end is None and not self.stopping.is_set()
 
-    async def _take(self, permits: Permits, queue: Queue) -> list[tuple[Work, Permit]]:
+    async def _take(self, queue: Queue) -> list[tuple[Work, Permit]]:
         """Pair due work with permits; what was not granted stays in the queue."""
         places = (self.tools.facts.in_flight if self.calm else 1) - len(self._flying)
         want = min(max(places, 0), len(queue)) if self._may_start() else 0
         try:
-            grant = await permits.take(want, self.lease.now)
+            grant = await self.permits.take(want, self.lease.now)
         except GateClosed as closed:
-            waiting = WaitingOn(code=Waiting.GATE, sentence=f"no call without a permit: {closed}")
-            self._end = Ending(wake_after=GATE_RETRY, waiting=waiting)
+            self._end = self._end or closed_gate(closed)
             return []
         if len(grant.permits) < want and grant.reason is not None:
             self._stop_for(grant)
@@ -113,44 +116,60 @@ class Slice:
             return  # places come back as our own calls do
         self._end = Ending(wake_after=grant.wait, waiting=waiting_for(grant, self.lease.now))
 
-    async def _commit(self, works: Sequence[Work], queue: Queue) -> None:
-        """One transaction: what came back, and the intents of `works`."""
+    async def _commit(
+        self, chosen: Sequence[tuple[Work, Permit]], queue: Queue
+    ) -> list[tuple[Work, Permit]]:
+        """One transaction: what came back, and the intents of the calls about to leave.
+
+        Returns those that may leave: a job that was paused or stopped meanwhile opens none.
+        """
+        works = [work for work, _ in chosen]
         batch = Batch(
             done=tuple(self._done),
             opens=[item for work in works for item in work.items],
             listing=[work.job_id for work in works if is_listing(work)],
         )
-        committed = await off(self.tools.work.commit, self.lease, batch, self.tools.lease)
+        try:
+            committed = await off(self.tools.work.commit, self.lease, batch, self.tools.lease)
+        except BaseException:
+            for _, permit in chosen:
+                self.permits.give_back(permit, used=False)
+            raise
         self._done.clear()
         before = self.jobs
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
         queue.landed(batch.done)
         queue.drop({job.id for job in before.values() if _has_moved(job, self.jobs)})
+        opened = [pair for pair in chosen if _is_open(pair[0], committed)]
+        for work, permit in chosen:
+            if not _is_open(work, committed):
+                queue.forget(work)
+                self.permits.give_back(permit, used=False)
+        return opened
 
-    def _start(self, work: Work, permit: Permit, jobs: Mapping[str, Job], queue: Queue) -> Flight:
+    def _start(self, work: Work, permit: Permit, queue: Queue) -> Flight:
         call = asyncio.create_task(self.tools.provider.perform(work.call))
-        job = jobs[work.job_id]
+        job = self.jobs[work.job_id]
         return Flight(work=work, job=job, permit=permit, task=call, known=queue.known)
 
-    async def _collect(self, permits: Permits) -> None:
+    async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""
         tasks = [flight.task for flight in self._flying]
         await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)
-        landed = [flight for flight in self._flying if flight.task.done()]
-        self._flying = [flight for flight in self._flying if not flight.task.done()]
-        for flight in landed:
+        for flight in [flight for flight in self._flying if flight.task.done()]:
             answer = flight.task.result()
-            permits.give_back(flight.permit, used=was_sent(answer))
-            self._done.append(await self._result(flight, answer))
+            done = await self._result(flight, answer)
+            self._flying.remove(flight)  # only now: whatever breaks before leaves it to `land`
+            self.permits.give_back(flight.permit, used=was_sent(answer))
+            self._done.append(done)
             self._judge(answer)
-            await self._obey(permits, answer)
-
-    async def _obey(self, permits: Permits, answer: Answer) -> None:
-        try:
-            await permits.obey(answer, self.lease.now)
-        except GateClosed as closed:
-            waiting = WaitingOn(code=Waiting.GATE, sentence=f"no call without a permit: {closed}")
-            self._end = Ending(wake_after=GATE_RETRY, waiting=waiting)
+            if is_redirect(answer):
+                why = f"the provider redirects (HTTP {answer.http_status}): check base_url"
+                await off(self.tools.pause, flight.job.id, why)
+            try:
+                await self.permits.obey(answer, self.lease.now)
+            except GateClosed as closed:
+                self._end = self._end or closed_gate(closed)
 
     async def _result(self, flight: Flight, answer: Answer) -> Done:
         facts, jitter = self.tools.facts, self.tools.jitter()
@@ -195,8 +214,28 @@ class Slice:
         flying, self._flying = self._flying, []
         for flight in flying:
             answer = await flight.task
+            self.permits.give_back(flight.permit, used=was_sent(answer))
             late.append(Done(job_id=flight.work.job_id, call=flight.work.call, answer=answer))
+        with contextlib.suppress(Exception):  # permits that are not handed back expire
+            await self.permits.take(0, self.lease.now)
         return late
+
+
+def closed_gate(closed: GateClosed) -> Ending:
+    """Nothing leaves without a permit."""
+    waiting = WaitingOn(code=Waiting.GATE, sentence=f"no call without a permit: {closed}")
+    return Ending(wake_after=GATE_RETRY, waiting=waiting)
+
+
+def is_redirect(answer: Answer) -> bool:
+    """Whether the provider sent us elsewhere: we do not go, and ask a person."""
+    return answer.http_status is not None and 300 <= answer.http_status < 400  # noqa: PLR2004  3xx
+
+
+def _is_open(work: Work, committed: Committed) -> bool:
+    if is_listing(work):
+        return work.job_id in committed.listing
+    return all(item.id in committed.opened for item in work.items)
 
 
 def was_sent(answer: Answer) -> bool:

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
+from worker.domain.text import clean
 from worker.ports import JobOptions, NewJob, Submitted, Who
 
 REASON_LENGTH = 500
@@ -114,7 +115,7 @@ def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJo
             auto_confirm=request.yes,
             filters=request.filters,
         ),
-        reason=request.reason.strip(),
+        reason=clean(request.reason, len(request.reason)).strip(),
         who=who,
         key=request.key,
         dry_run=request.dry_run,
@@ -125,14 +126,15 @@ def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJo
 
 
 def _check_text(request: DeleteProjects) -> None:
-    reason = request.reason.strip()
+    reason = clean(request.reason, len(request.reason)).strip()
     if not reason or len(reason) > REASON_LENGTH:
         raise InvalidInput(
             f"a job needs a reason of 1 to {REASON_LENGTH} characters",
             fix='--reason "why these go"',
         )
-    if request.key is not None and not (request.key.strip() and len(request.key) <= KEY_LENGTH):
-        raise InvalidInput(f"an idempotency key has 1 to {KEY_LENGTH} characters")
+    key = request.key
+    if key is not None and not (key.strip() and len(key) <= KEY_LENGTH and key.isprintable()):
+        raise InvalidInput(f"an idempotency key has 1 to {KEY_LENGTH} printable characters")
     if not 0 <= request.priority <= 9:  # noqa: PLR2004  the published range
         raise InvalidInput("a priority is 0 to 9", fix="9 goes first, 5 is the default")
     if request.max_items is not None and request.max_items < 1:
@@ -187,6 +189,7 @@ def _header(new: NewJob) -> str:
         "action": new.action,
         "dry_run": new.dry_run,
         "options": asdict(new.options),
+        "not_before": new.not_before and new.not_before.astimezone(UTC),
         "parent": new.parent_job_id,
     }
     return json.dumps(facts, sort_keys=True, default=str)

@@ -59,7 +59,9 @@ class Tools:
     provider: Provider
     secret: Callable[[], str]  # digest of the account's secret as it is now; "" if missing
     calls_since: Callable[[str, datetime], Sequence[datetime]]  # answered calls of an account
+    open_intents: Callable[[str], int]  # calls of an account that may be under way now
     confirm: Callable[[Job], Job]  # a yes given with the submission
+    pause: Callable[[str, str], None]  # a job by its id, and why
     clock: Callable[[], float]  # seconds, monotonic
     jitter: Callable[[], float]  # in [0, 1)
     owner: str

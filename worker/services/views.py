@@ -104,3 +104,27 @@ def item_view(item: Item) -> dict[str, Any]:
 def iso(at: datetime | None) -> str | None:
     """An instant as ISO 8601 text."""
     return None if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def certificate_view(
+    job: Job, counts: Counts, *, seq: int, head: str, at: datetime, late: int
+) -> dict[str, Any]:
+    """A finished job's certificate: its scope, what became of it, and the head of its chain."""
+    view = counts_view(counts)
+    ended = ", ".join(f"{name} {number}" for name, number in view["by_outcome"].items())
+    return {
+        "job": job.id,
+        "account": job.account,
+        "provider": job.provider,
+        "action": job.action,
+        "reason": job.reason,
+        "actor": job.who.name,
+        "state": job.state.value,
+        "plan_hash": job.plan.hash or None,
+        "items": counts.total,
+        "outcomes": ended,
+        "chain_seq": seq,
+        "chain_head": head,
+        "ended_at": iso(at),
+        "late_calls": late,
+    }

@@ -5,20 +5,45 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    exists,
+    func,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.domain.audit import Entry, Event, account_chain
+from worker.domain.decide import Step
 from worker.domain.errors import LeaseLost
-from worker.domain.states import ACTIVE, JobState
+from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.ports import AccountRow, Lease
+from worker.store.cascade import AT_REST
 from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 
 _ACTIVE = [state.value for state in ACTIVE]
-_LATER = ("deferred", "verifying")
+_LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
+LEFT_OUT = and_(AT_REST, ~ITEMS.c.goes_with_parent)
+"""Items that a stopping job leaves out: none that is under way, and none that follows another."""
+
+_FENCE = (
+    update(ACCOUNTS)
+    .where(
+        ACCOUNTS.c.name == bindparam("b_name"),
+        ACCOUNTS.c.lease_token == bindparam("b_token"),
+        ACCOUNTS.c.lease_owner == bindparam("b_owner"),
+    )
+    .returning(ACCOUNTS.c.lease_until)
+)
 
 
 def account_of(row: Row[Any]) -> AccountRow:
@@ -43,39 +68,65 @@ def ensure_account(conn: Connection, name: str) -> None:
 
 def fence(conn: Connection, lease: Lease, length: timedelta) -> Lease:
     """Lock the account, check the token and renew the lease; LeaseLost if it went elsewhere."""
-    row = conn.execute(
-        select(ACCOUNTS.c.lease_token, ACCOUNTS.c.lease_owner)
-        .where(ACCOUNTS.c.name == lease.account)
-        .with_for_update()
-    ).one()
-    if (row.lease_token, row.lease_owner) != (lease.token, lease.owner):
+    # One round trip where it counts; on SQLite asking for the time costs none.
+    at = func.clock_timestamp() if conn.dialect.name == "postgresql" else db_now(conn)
+    mine = {"b_name": lease.account, "b_token": lease.token, "b_owner": lease.owner}
+    until = conn.execute(_FENCE.values(lease_until=at + length), mine).scalar()
+    if until is None:
         raise LeaseLost(f"the lease of {lease.account} went to another worker")
-    now = db_now(conn)
-    conn.execute(
-        update(ACCOUNTS).where(ACCOUNTS.c.name == lease.account).values(lease_until=now + length)
-    )
-    return replace(lease, now=now, until=now + length)
+    return replace(lease, now=until - length, until=until)
+
+
+def lock_account(conn: Connection, name: str) -> Row[Any] | None:
+    """The account's row, locked against all who change the account or its jobs; None if none.
+
+    Not against submissions: their jobs refer to the row, and may take long to come in.
+    """
+    locked = select(ACCOUNTS).where(ACCOUNTS.c.name == name).with_for_update(key_share=True)
+    return conn.execute(locked).one_or_none()
 
 
 def next_due(conn: Connection, account: str, now: datetime) -> datetime | None:
     """When the account's jobs next have something to do; None if never."""
-    active = select(JOBS.c.id).where(JOBS.c.account == account, JOBS.c.state.in_(_ACTIVE))
-    ready = select(ITEMS.c.id).where(ITEMS.c.job_id.in_(active), ITEMS.c.state == "pending")
-    due = select(func.min(ITEMS.c.due_at)).where(
-        ITEMS.c.job_id.in_(active), ITEMS.c.state.in_(_LATER)
-    )
-    start = select(func.min(JOBS.c.start_at)).where(
-        JOBS.c.account == account, JOBS.c.state == JobState.SCHEDULED.value
-    )
-    stopping = select(JOBS.c.id).where(JOBS.c.account == account, JOBS.c.stopping != "")
-    if any(conn.execute(work.limit(1)).first() is not None for work in (ready, stopping)):
+    waits = JOBS.c.state.in_([*_ACTIVE, JobState.SCHEDULED.value]) | (JOBS.c.stopping != "")
+    times = []
+    for job in conn.execute(select(JOBS).where(JOBS.c.account == account, waits)):
+        at = _job_due(conn, job, now)
+        if at is not None and at <= now:
+            return now
+        times += [] if at is None else [at]
+    return min(times, default=None)
+
+
+def _job_due(conn: Connection, job: Row[Any], now: datetime) -> datetime | None:
+    """When a job next has a call to make or can be moved on; None if it waits for another."""
+    at: datetime | None = job.start_at
+    if not job.stopping and job.state == JobState.SCHEDULED.value:
+        return at
+    at = job.list_due_at
+    if not job.stopping and job.state == JobState.PLANNING.value and not job.listed:
+        return at or now
+    scope = and_(ITEMS.c.job_id == job.id, _in_turn(job))
+    ready = ITEMS.c.state == ItemState.PENDING.value
+    if job.stopping:
+        ready = (ready & (ITEMS.c.step == Step.LOOK.value)) | LEFT_OUT
+    if conn.execute(select(ITEMS.c.id).where(scope, ready).limit(1)).first() is not None:
         return now
-    listing = select(JOBS.c.list_due_at).where(
-        JOBS.c.account == account, JOBS.c.state == JobState.PLANNING.value, ~JOBS.c.listed
-    )
-    pages = [at or now for (at,) in conn.execute(listing)]
-    times = [conn.execute(due).scalar(), conn.execute(start).scalar(), *pages]
-    return min((time for time in times if time is not None), default=None)
+    later = select(func.min(ITEMS.c.due_at)).where(scope, ITEMS.c.state.in_(_LATER))
+    at = conn.execute(later).scalar()
+    still_open = select(ITEMS.c.id).where(scope, ITEMS.c.state != ItemState.SETTLED.value)
+    if at is None and conn.execute(still_open.limit(1)).first() is None:
+        return now
+    return at
+
+
+def _in_turn(job: Row[Any]) -> ColumnElement[bool]:
+    """Which items of a job a worker looks at now; with none of them open it is moved on."""
+    if job.stopping:
+        return true()
+    if job.state == JobState.PLANNING.value:
+        return ITEMS.c.step == Step.READ.value
+    return true() if job.canary_position is None else ITEMS.c.position <= job.canary_position
 
 
 class Accounts:
@@ -138,6 +189,13 @@ class Accounts:
                 )
             ).all()
         return [(name, max(wake - now, timedelta(0))) for name, wake in rows]
+
+    def open_intents(self, account: str) -> int:
+        """How many calls of an account may be under way now."""
+        items = select(func.count()).where(ITEMS.c.account == account, ITEMS.c.state == "sent")
+        pages = select(func.count()).where(JOBS.c.account == account, JOBS.c.list_token != 0)
+        with self._db.read() as conn:
+            return conn.execute(items).scalar_one() + conn.execute(pages).scalar_one()
 
     def heal(self) -> int:
         """Make accounts due that have live work and no time set; returns how many there were."""

@@ -8,25 +8,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from worker.domain.calls import PROJECT
 from worker.domain.decide import Step
 from worker.domain.outcomes import Bucket, Outcome
 from worker.domain.states import ItemState
 from worker.ports import Item, Job
+from worker.store.changes import write_items
 from worker.store.models import ITEMS
+from worker.store.rows import settled_columns
 
-_SETTLE = (
-    update(ITEMS)
-    .where(ITEMS.c.id == bindparam("b_id"), ITEMS.c.state != ItemState.SETTLED.value)
-    .values(
-        state=ItemState.SETTLED.value,
-        outcome=bindparam("outcome"),
-        reason=bindparam("reason"),
-        due_at=None,
-    )
+AT_REST = and_(
+    ITEMS.c.state.in_(
+        [ItemState.PENDING.value, ItemState.BLOCKED.value, ItemState.DEFERRED.value]
+    ),
+    ITEMS.c.step != Step.LOOK.value,
 )
+"""Items of which no call is under way, and none was sent whose answer was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +80,21 @@ def after_children(children: Sequence[Child], *, proceed: bool) -> Outcome | int
     blocked = [child.rank for child in children if child.state is ItemState.BLOCKED]
     if blocked:
         return min(blocked)
-    return Outcome.DELETED if proceed or not failures(children) else Outcome.DEPENDENCY_FAILED
+    left = blockers(children, proceed=proceed)
+    return Outcome.DEPENDENCY_FAILED if left else Outcome.DELETED
 
 
 _AT_REST = frozenset({ItemState.BLOCKED, ItemState.SETTLED})
+
+
+def blockers(children: Iterable[Child], *, proceed: bool) -> list[Child]:
+    """Children over which the project may not go."""
+    return [child for child in failures(children) if not (proceed and _has_failed(child))]
+
+
+def _has_failed(child: Child) -> bool:
+    """Whether `--on-child-refused proceed` forgives the child: spared ones it does not."""
+    return child.outcome is not None and child.outcome.bucket is Bucket.FAILED
 
 
 def failures(children: Iterable[Child]) -> list[Child]:
@@ -101,10 +111,10 @@ def with_parent(parent: Outcome) -> Outcome:
     match parent.bucket:
         case Bucket.SUCCEEDED:
             return Outcome.DELETED_WITH_PARENT
-        case Bucket.SKIPPED | Bucket.UNPROCESSED:
-            return parent
-        case Bucket.FAILED | Bucket.UNKNOWN:
+        case Bucket.FAILED:
             return Outcome.DEPENDENCY_FAILED
+        case Bucket.SKIPPED | Bucket.UNPROCESSED | Bucket.UNKNOWN:
+            return parent
 
 
 def follow(
@@ -114,7 +124,7 @@ def follow(
     all_new: list[SettledItem] = []
     fresh = list(settled)
     while fresh:
-        new = [*_release_parents(conn, fresh, jobs), *_settle_companions(conn, fresh)]
+        new = [*_release_parents(conn, fresh, jobs), *_settle_companions(conn, fresh, jobs)]
         settle(conn, new)
         all_new += new
         fresh = new
@@ -123,36 +133,40 @@ def follow(
 
 def settle(conn: Connection, items: Sequence[SettledItem]) -> None:
     """Write outcomes that no call of the item's own decided."""
-    if items:
-        conn.execute(
-            _SETTLE,
-            [{"b_id": i.id, "outcome": i.outcome.value, "reason": i.reason[:300]} for i in items],
-        )
+    write_items(conn, [{"id": i.id, **settled_columns(i.outcome, i.reason)} for i in items])
 
 
 def _release_parents(
     conn: Connection, settled: Sequence[SettledItem], jobs: Mapping[str, Job]
 ) -> list[SettledItem]:
     job_by_parent = {i.parent_item_id: jobs[i.job_id] for i in settled if i.parent_item_id}
-    ended: list[SettledItem] = []
+    why_by_parent: dict[int, str] = {}
+    by_step: dict[Step, list[int]] = {}
+    by_rank: dict[int, list[int]] = {}
     for parent_id, children in _children_of(conn, list(job_by_parent)).items():
         options = job_by_parent[parent_id].options
-        what = after_children(children, proceed=options.on_child_refused == "proceed")
-        match what:
+        match after_children(children, proceed=options.on_child_refused == "proceed"):
             case None:
                 pass
             case Outcome.DEPENDENCY_FAILED:
-                first = failures(children)[0]
-                code = f" (code {first.provider_code})" if first.provider_code else ""
-                why = f"{first.kind} {first.external_id} ended {first.outcome}{code}"
-                ended += _parent(conn, parent_id, Outcome.DEPENDENCY_FAILED, why)
+                proceed = options.on_child_refused == "proceed"
+                why_by_parent[parent_id] = _why(blockers(children, proceed=proceed)[0])
             case Outcome():
                 step = Step.RECHECK if options.recheck else Step.DELETE
-                _release(conn, ITEMS.c.id == parent_id, step)
+                by_step.setdefault(step, []).append(parent_id)
             case rank:
-                own = (ITEMS.c.parent_item_id == parent_id) & (ITEMS.c.rank == rank)
-                _release(conn, own & ~ITEMS.c.goes_with_parent, Step.DELETE)
-    return ended
+                by_rank.setdefault(rank, []).append(parent_id)
+    for step, parents in by_step.items():
+        _release(conn, ITEMS.c.id.in_(parents), step)
+    for rank, parents in by_rank.items():
+        own = ITEMS.c.parent_item_id.in_(parents) & (ITEMS.c.rank == rank)
+        _release(conn, own & ~ITEMS.c.goes_with_parent, Step.DELETE)
+    return _failed_parents(conn, why_by_parent)
+
+
+def _why(child: Child) -> str:
+    code = f" (code {child.provider_code})" if child.provider_code else ""
+    return f"{child.kind} {child.external_id} ended {child.outcome}{code}"
 
 
 def _children_of(conn: Connection, parents: Sequence[int]) -> dict[int, list[Child]]:
@@ -182,20 +196,26 @@ def _release(conn: Connection, which: Any, step: Step) -> None:  # noqa: ANN401 
     conn.execute(update(ITEMS).where(which, blocked).values(values))
 
 
-def _parent(conn: Connection, item_id: int, outcome: Outcome, why: str) -> list[SettledItem]:
-    rows = conn.execute(select(ITEMS).where(ITEMS.c.id == item_id, ITEMS.c.state == "blocked"))
-    return [_settled_row(row, outcome, why) for row in rows]
+def _failed_parents(conn: Connection, why: Mapping[int, str]) -> list[SettledItem]:
+    if not why:
+        return []
+    blocked = ITEMS.c.state == ItemState.BLOCKED.value
+    rows = conn.execute(select(ITEMS).where(ITEMS.c.id.in_(list(why)), blocked))
+    return [_settled_row(row, Outcome.DEPENDENCY_FAILED, why[row.id]) for row in rows]
 
 
-def _settle_companions(conn: Connection, settled: Sequence[SettledItem]) -> list[SettledItem]:
-    parents = {item.id: item for item in settled if item.kind == PROJECT}
+def _settle_companions(
+    conn: Connection, settled: Sequence[SettledItem], jobs: Mapping[str, Job]
+) -> list[SettledItem]:
+    """What hangs on projects that settled, and has nothing under way.
+
+    A child that was sent, or whose answer was lost, ends by its own answer or look: a project
+    can settle before it only if it was not deleted.
+    """
+    parents = {i.id: i for i in settled if i.kind == PROJECT and jobs[i.job_id].options.cascade}
     if not parents:
         return []
-    rows = conn.execute(
-        select(ITEMS).where(
-            ITEMS.c.parent_item_id.in_(list(parents)), ITEMS.c.state != ItemState.SETTLED.value
-        )
-    )
+    rows = conn.execute(select(ITEMS).where(ITEMS.c.parent_item_id.in_(list(parents)), AT_REST))
     return [
         _settled_row(
             row,

@@ -10,12 +10,12 @@ from worker.domain.outcomes import Outcome, final_state
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Job, Lease, WaitingOn
 from worker.store import cascade, entries
-from worker.store.accounts import fence
+from worker.store.accounts import LEFT_OUT, fence
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
 from worker.store.models import ITEMS, JOBS
-from worker.store.moves import move
+from worker.store.moves import has_moved, move
 from worker.store.rows import item_of
 from worker.store.takeover import at_work
 
@@ -36,13 +36,7 @@ class Endings:
         An item whose deletion was sent and whose answer was lost is not among them: it is
         looked at first. What goes with its project follows the project.
         """
-        at_rest = [s.value for s in (ItemState.PENDING, ItemState.BLOCKED, ItemState.DEFERRED)]
-        wanted = select(ITEMS).where(
-            ITEMS.c.job_id == job.id,
-            ITEMS.c.state.in_(at_rest),
-            ITEMS.c.step != "look",
-            ~ITEMS.c.goes_with_parent,
-        )
+        wanted = select(ITEMS).where(ITEMS.c.job_id == job.id, LEFT_OUT)
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
             lock_heads(conn, [f"job:{job.id}"])
@@ -56,11 +50,12 @@ class Endings:
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due: past its canary, to `verifying`, or to its end.
 
-        Returns the job as moved, or None if it stays where it is.
+        Returns the job as moved, or None if it stays where it is or a person moved it meanwhile.
         """
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
-            lock_heads(conn, [f"job:{job.id}"])
+            if has_moved(conn, job):
+                return None
             states = _open_states(conn, job)
             if not states:
                 return self._end(conn, lease, job)

@@ -4,46 +4,30 @@ from typing import Any
 
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.calls import Action, Call, Target
-from worker.domain.decide import Settle
-from worker.domain.outcomes import Outcome
+from worker.domain.decide import Settle, Step
 from worker.ports import Change, Done, Job, Lease
 from worker.store.cascade import SettledItem
 
 
-def of_call(done: Done, job: Job, lease: Lease, *, late: bool = False) -> list[Entry]:
-    """The entry of a call, and one for each item it settles when they are several."""
-    settles = [change for change in done.changes if isinstance(change.decision, Settle)]
-    alone = len(done.call.targets) == 1 and len(settles) == 1
-    answer = done.answer
-    target = (
-        done.call.targets[0] if len(done.call.targets) == 1 else Target(kind="", external_id="")
-    )
-    first = done.changes[0] if len(done.changes) == 1 else None
-    entry = Entry(
-        chain=job_chain(job.id),
-        job_id=job.id,
-        item_id=first.item.id if first else None,
-        account=job.account,
-        provider=job.provider,
-        kind=target.kind,
-        external_id=target.external_id,
-        parent_external_id=target.parent_external_id,
-        event=Event.CALL_LATE if late else Event.CALL,
-        attempt=_attempt(done, first),
-        verdict=answer.verdict.value,
-        outcome=_outcome(settles[0]) if alone else None,
-        error_class=answer.error_class,
-        http_status=answer.http_status,
-        provider_code=answer.provider_code,
-        message=answer.message or (_reason(settles[0]) if alone else ""),
-        request_id=answer.request_id,
-        duration_ms=round(answer.duration.total_seconds() * 1000),
-        actor=lease.owner,
-        detail=_detail(done.call),
-    )
-    if alone:
-        return [entry]
-    return [entry, *(of_settled(_settled(change), job, lease.owner) for change in settles)]
+def of_call(done: Done, job: Job, lease: Lease) -> list[Entry]:
+    """The entry of a call, and one for each item it settles.
+
+    A call that was about one item alone, and settled it, needs no second entry to say so.
+    """
+    settled = [
+        SettledItem.of(change.item, change.decision.outcome, change.decision.reason)
+        for change in done.changes
+        if isinstance(change.decision, Settle)
+    ]
+    if settled and _is_about_one(done):
+        return [_of_call(done, job, lease, Event.CALL, settled[0])]
+    beside = [of_settled(item, job, lease.owner) for item in settled]
+    return [_of_call(done, job, lease, Event.CALL), *beside]
+
+
+def of_late(done: Done, job: Job, lease: Lease) -> Entry:
+    """The entry of a call that ended after its lease was lost: it decides nothing any more."""
+    return _of_call(done, job, lease, Event.CALL_LATE)
 
 
 def of_settled(item: SettledItem, job: Job, actor: str) -> Entry:
@@ -76,33 +60,46 @@ def of_lost(item_row: Any, job: Job, lease: Lease) -> Entry:  # noqa: ANN401  a 
         external_id=item_row.external_id,
         parent_external_id=item_row.parent_external_id,
         event=Event.ATTEMPT_LOST,
-        attempt=item_row.attempts + 1,
+        attempt=item_row.attempts + 1 if item_row.step == Step.DELETE.value else None,
         actor=lease.owner,
         message="the worker that opened this intent did not close it",
         detail={"step": item_row.step, "takeover": item_row.takeovers + 1},
     )
 
 
-def _target(call: Call) -> Target:
-    return call.targets[0] if len(call.targets) == 1 else Target(kind="", external_id="")
+def _is_about_one(done: Done) -> bool:
+    """Whether the call's target is the item: a child is looked up by a read of its project."""
+    return len(done.changes) == 1 and done.call.targets == (done.changes[0].item.seen.target,)
 
 
-def _settled(change: Change) -> SettledItem:
-    return SettledItem.of(change.item, _outcome_of(change), _reason(change))
-
-
-def _outcome_of(change: Change) -> Outcome:
-    if not isinstance(change.decision, Settle):
-        raise TypeError("only a settling change has an outcome")
-    return change.decision.outcome
-
-
-def _outcome(change: Change) -> str:
-    return _outcome_of(change).value
-
-
-def _reason(change: Change) -> str:
-    return change.decision.reason if isinstance(change.decision, Settle) else ""
+def _of_call(
+    done: Done, job: Job, lease: Lease, event: Event, settled: SettledItem | None = None
+) -> Entry:
+    answer, targets = done.answer, done.call.targets
+    target = targets[0] if len(targets) == 1 else Target(kind="", external_id="")
+    first = done.changes[0] if len(done.changes) == 1 else None
+    return Entry(
+        chain=job_chain(job.id),
+        job_id=job.id,
+        item_id=first.item.id if first else None,
+        account=job.account,
+        provider=job.provider,
+        kind=target.kind,
+        external_id=target.external_id,
+        parent_external_id=target.parent_external_id,
+        event=event,
+        attempt=_attempt(done, first),
+        verdict=answer.verdict.value,
+        outcome=settled.outcome.value if settled else None,
+        error_class=answer.error_class,
+        http_status=answer.http_status,
+        provider_code=answer.provider_code,
+        message=answer.message or (settled.reason if settled else ""),
+        request_id=answer.request_id,
+        duration_ms=round(answer.duration.total_seconds() * 1000),
+        actor=lease.owner,
+        detail=_detail(done.call),
+    )
 
 
 def _attempt(done: Done, change: Change | None) -> int | None:

@@ -1,10 +1,12 @@
 """Jobs as people see them: submitted, read, counted, and changed by a decision."""
 
+import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 
 from sqlalchemy import Connection, case, func, insert, select, text, update
 from sqlalchemy.dialects import sqlite
@@ -16,7 +18,17 @@ from worker.domain.decide import Step
 from worker.domain.errors import KeyReused, NotFound
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState, JobState, Waiting
-from worker.ports import Counts, Item, Job, Move, NewJob, Note, Submitted, WaitingOn
+from worker.ports import (
+    Counts,
+    Item,
+    Job,
+    Move,
+    NewJob,
+    Note,
+    PlanFacts,
+    Submitted,
+    WaitingOn,
+)
 from worker.store.accounts import ensure_account
 from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
@@ -26,6 +38,9 @@ from worker.store.moves import job_entry, move, read_job, ring_bell
 from worker.store.rows import OPTIONS, PLAN, item_of, job_of, waiting_columns
 
 _CHUNK = 5_000
+_IN_MEMORY = 4_000_000
+"""Characters of ids kept in memory while they come in; more go to a temporary file."""
+_STREAMED = {"yield_per": 1_000}  # for one statement: set on a connection it would stay
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PG_ITEMS = text(
     "INSERT INTO items (job_id, account, position, rank, kind, external_id, step) "
@@ -51,51 +66,29 @@ class Jobs:
         `digest` is asked once the ids are read to their end. The same key with the same digest
         gives the job there is; with another one KeyReused is raised.
         """
-        try:
-            with self._db.write() as conn:
-                return self._submit(conn, new, ids, digest, rank)
-        except IntegrityError as error:
-            raise KeyReused(
-                f"the idempotency key {new.key} was used by another submission a moment ago",
-                fix="submit again: the same request gives the same job",
-            ) from error
+        # Read to their end first: they may come slowly, and others write meanwhile.
+        with SpooledTemporaryFile(max_size=_IN_MEMORY, mode="w+", encoding="utf-8") as spool:
+            stream = iter(ids)
+            while chunk := [external_id for _, external_id in islice(stream, _CHUNK)]:
+                spool.write(f"{json.dumps(chunk)}\n")
+            known = digest()
+            try:
+                return self._keep(new, spool, known, rank)
+            except IntegrityError:
+                # Another submission of the same key was a moment faster: now it can be seen.
+                return self._keep(new, spool, known, rank)
 
-    def _submit(
-        self,
-        conn: Connection,
-        new: NewJob,
-        ids: Iterable[tuple[int, str]],
-        digest: Callable[[], str],
-        rank: int,
-    ) -> Submitted:
-        there = _by_key(conn, new.key)
-        if there is not None:
-            for _ in ids:
-                pass
-            if there.digest != digest():
-                raise KeyReused(
-                    f"the idempotency key {new.key} belongs to job {there.id}, another request",
-                    fix="use another --idempotency-key, or the same ids and options",
-                )
-            return Submitted(job=job_of(there), is_new=False)
-        job_id = f"j-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
-        ensure_account(conn, new.account)
-        at = db_now(conn)
-        conn.execute(insert(JOBS).values(**_job_values(new, job_id, at)))
-        given, kept = _insert_items(conn, new, job_id, ids, rank)
-        plan = PLAN.dump_json(PLAN.validate_python({"duplicates": given - kept})).decode()
-        conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(digest=digest(), plan=plan))
-        ring_bell(conn, new.account, at)
-        job = read_job(conn, job_id)
-        detail = {
-            "items": kept,
-            "duplicates": given - kept,
-            "why": new.reason,
-            "key": new.key or "",
-        }
-        detail |= {"os_user": new.who.os_user, "host": new.who.host, "db_role": _role(conn)}
-        append(conn, [job_entry(job, Event.JOB_SUBMITTED, actor=new.who.name, detail=detail)])
-        return Submitted(job=job, is_new=True)
+    def _keep(self, new: NewJob, spool: IO[str], digest: str, rank: int) -> Submitted:
+        with self._db.write() as conn:
+            there = _by_key(conn, new.key)
+            if there is None:
+                return Submitted(job=_insert(conn, new, spool, digest, rank), is_new=True)
+        if there.digest != digest:
+            raise KeyReused(
+                f"the idempotency key {new.key} belongs to job {there.id}, another request",
+                fix="use another --idempotency-key, or the same ids and options",
+            )
+        return Submitted(job=job_of(there), is_new=False)
 
     def get(self, job_id: str) -> Job:
         """The job; NotFound if there is none."""
@@ -157,10 +150,10 @@ class Jobs:
         if outcomes is not None:
             wanted = wanted.where(ITEMS.c.outcome.in_([outcome.value for outcome in outcomes]))
         order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
-        with self._db.read() as conn:
-            streamed = conn.execution_options(yield_per=1_000)
-            for row in streamed.execute(wanted.order_by(*order)):
-                yield item_of(row)
+        wanted = wanted.order_by(*order)
+        # The rows are closed too when the reader stops early.
+        with self._db.read() as conn, conn.execute(wanted, execution_options=_STREAMED) as rows:
+            yield from map(item_of, rows)
 
     def projects_of(self, job_id: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """The ids of the projects with an item that ended so, itself or below, in order."""
@@ -173,8 +166,8 @@ class Jobs:
             .group_by(own)
             .order_by("position")
         )
-        with self._db.read() as conn:
-            for row in conn.execution_options(yield_per=1_000).execute(wanted):
+        with self._db.read() as conn, conn.execute(wanted, execution_options=_STREAMED) as rows:
+            for row in rows:
                 yield row.project
 
     def change(self, job_id: str, decide: Callable[[Job, datetime], Move | Note | None]) -> Job:
@@ -217,6 +210,22 @@ def _by_key(conn: Connection, key: str | None) -> Any:  # noqa: ANN401  a row of
     return conn.execute(select(JOBS).where(JOBS.c.key == key)).one_or_none()
 
 
+def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: int) -> Job:
+    job_id = f"j-{''.join(secrets.choice(_ALPHABET) for _ in range(8))}"
+    ensure_account(conn, new.account)
+    at = db_now(conn)
+    conn.execute(insert(JOBS).values(**_job_values(new, job_id, at), digest=digest))
+    given, kept = _insert_items(conn, new, job_id, spool, rank)
+    plan = PLAN.dump_json(PlanFacts(duplicates=given - kept)).decode()
+    conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(plan=plan))
+    ring_bell(conn, new.account, at)
+    job = read_job(conn, job_id)
+    detail = {"items": kept, "duplicates": given - kept, "why": new.reason, "key": new.key or ""}
+    detail |= {"os_user": new.who.os_user, "host": new.who.host, "db_role": _role(conn)}
+    append(conn, [job_entry(job, Event.JOB_SUBMITTED, actor=new.who.name, detail=detail)])
+    return job
+
+
 def _one(conn: Connection, which: Any, missing: str) -> Job:  # noqa: ANN401  an SQL condition
     row = conn.execute(select(JOBS).where(which)).one_or_none()
     if row is None:
@@ -248,9 +257,9 @@ def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
 
 
 def _insert_items(
-    conn: Connection, new: NewJob, job_id: str, ids: Iterable[tuple[int, str]], rank: int
+    conn: Connection, new: NewJob, job_id: str, spool: IO[str], rank: int
 ) -> tuple[int, int]:
-    """Insert the projects in chunks; returns how many were given and how many kept."""
+    """Insert the projects, a line of them at a time; returns how many were given, and kept."""
     same = {
         "job_id": job_id,
         "account": new.account,
@@ -258,18 +267,18 @@ def _insert_items(
         "step": (Step.READ if new.options.cascade else Step.READY).value,
     }
     given = kept = 0
-    stream = iter(ids)
-    while chunk := list(islice(stream, _CHUNK)):
+    spool.seek(0)
+    for line in spool:
+        chunk = json.loads(line)
         positions = range(given + 1, given + len(chunk) + 1)
-        plain = [external_id for _, external_id in chunk]
         if conn.dialect.name == "postgresql":
-            values = {**same, "positions": list(positions), "ids": plain}
+            values = {**same, "positions": list(positions), "ids": chunk}
             kept += conn.execute(_PG_ITEMS, values).rowcount
         else:
             rows = [
                 {**same, "kind": PROJECT, "state": ItemState.PENDING.value}
                 | {"position": position, "external_id": external_id}
-                for position, external_id in zip(positions, plain, strict=True)
+                for position, external_id in zip(positions, chunk, strict=True)
             ]
             kept += conn.execute(_SQLITE_ITEMS, rows).rowcount
         given += len(chunk)

@@ -148,6 +148,7 @@ class ItemRow(Base):
     takeovers: Mapped[int] = mapped_column(SmallInteger, server_default="0")
     token: Mapped[int] = mapped_column(BigInteger, server_default="0")  # lease that sent it
     due_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]  # when its own read last showed it
     outcome: Mapped[str | None] = mapped_column(String(24))
     reason: Mapped[str] = mapped_column(server_default="")
     http_status: Mapped[int | None] = mapped_column(SmallInteger)

@@ -63,6 +63,12 @@ def read_job(conn: Connection, job_id: str) -> Job:
     return job_of(conn.execute(select(JOBS).where(JOBS.c.id == job_id)).one())
 
 
+def has_moved(conn: Connection, job: Job) -> bool:
+    """Whether a person changed the job since it was read; asked under the account's lock."""
+    now = read_job(conn, job.id)
+    return (now.state, now.stopping) != (job.state, job.stopping)
+
+
 def ring_bell(conn: Connection, account: str, now: datetime) -> None:
     """Note that there is work for an account; call it before any chain head is locked."""
     conn.execute(

@@ -18,7 +18,7 @@ from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
 from worker.store.models import AUDIT, ITEMS, JOBS
-from worker.store.moves import job_entry, move, read_job
+from worker.store.moves import has_moved, job_entry, move, read_job
 from worker.store.rows import PLAN, item_of
 
 _OPEN = ITEMS.c.state != ItemState.SETTLED.value
@@ -154,7 +154,8 @@ class Plans:
         )
         digest = PlanHash("\x1f".join(options))
         with self._db.read() as conn:
-            for part in conn.execution_options(yield_per=5_000).execute(rows).partitions():
+            streamed = conn.execute(rows, execution_options={"yield_per": 5_000})
+            for part in streamed.partitions():
                 digest.feed((r[0], r[1], r[2], r[3]) for r in part)
             calls = select(func.count()).where(AUDIT.c.job_id == job.id)
             spent = calls.where(AUDIT.c.event.in_([Event.CALL.value, Event.ATTEMPT_LOST.value]))
@@ -189,9 +190,11 @@ class Plans:
         waiting: WaitingOn,
         canary_position: int | None,
     ) -> Job:
-        """Write the plan down and let it wait for its word."""
+        """Write the plan down and let it wait for its word; not if a person moved the job."""
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
+            if has_moved(conn, job):
+                return read_job(conn, job.id)
             append(
                 conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
             )
@@ -207,7 +210,10 @@ class Plans:
             )
 
     def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:
-        """Write down the plan of a job that ends here: a dry run, or nothing left to delete."""
+        """Write down the plan of a job that ends here: a dry run, or nothing left to delete.
+
+        Not if a person moved the job meanwhile.
+        """
         values = {
             "plan": PLAN.dump_json(plan).decode(),
             "planned_at": lease.now,
@@ -215,6 +221,8 @@ class Plans:
         }
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
+            if has_moved(conn, job):
+                return read_job(conn, job.id)
             append(
                 conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
             )

@@ -1,16 +1,18 @@
 """Rows into records and back: the only place where column values meet the domain's words."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from worker.domain.calls import Seen, Target
+from worker.domain.calls import NAME_LENGTH, TIME_LENGTH, Answer, Seen, Target
 from worker.domain.decide import GoOn, Progress, Settle, Step
-from worker.domain.outcomes import Outcome
+from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.text import clean
 from worker.ports import Change, Item, Job, JobOptions, PlanFacts, WaitingOn, Who
 
 OPTIONS = TypeAdapter(JobOptions)
@@ -90,6 +92,7 @@ def item_of(row: Row[Any]) -> Item:
         reason=row.reason,
         parent_item_id=row.parent_item_id,
         due_at=row.due_at,
+        read_at=row.read_at,
         provider_code=row.provider_code,
         http_status=row.http_status,
     )
@@ -98,37 +101,63 @@ def item_of(row: Row[Any]) -> Item:
 def seen_columns(seen: Seen) -> dict[str, str]:
     """What a read showed of an object, cut to what a screen can use."""
     return {
-        "name": clean(seen.name, 200),
-        "status": clean(seen.status, 40),
-        "created": clean(seen.created, 40),
-        "modified": clean(seen.modified, 40),
+        "name": clean(seen.name, NAME_LENGTH),
+        "status": clean(seen.status, TIME_LENGTH),
+        "created": clean(seen.created, TIME_LENGTH),
+        "modified": clean(seen.modified, TIME_LENGTH),
     }
 
 
-def change_values(change: Change, now: Any) -> dict[str, Any]:  # noqa: ANN401  a datetime, bound as it is
-    """The columns of an item after a decision about it."""
+def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, Any]:
+    """The columns of an item after a decision about it, by the answer to a call."""
     decision = change.decision
-    seen = seen_columns(change.seen or change.item.seen)
+    columns: dict[str, Any] = {
+        "id": change.item.id,
+        "http_status": answer.http_status,
+        "provider_code": answer.provider_code,
+        "read_at": now if _was_read(change, answer) else change.item.read_at,
+        **seen_columns(change.seen or change.item.seen),
+    }
     match decision:
         case Settle():
+            ended = change.item.progress
+            if ended.step is Step.DELETE and answer.verdict.is_attempt:
+                ended = replace(ended, attempts=ended.attempts + 1)
             return {
-                **asdict(change.item.progress),
-                **seen,
-                "state": ItemState.SETTLED.value,
-                "outcome": decision.outcome.value,
-                "reason": clean(decision.reason, 300),
-                "due_at": None,
+                **columns,
+                **progress_columns(ended),
+                **settled_columns(decision.outcome, decision.reason),
             }
         case GoOn():
             later = decision.state is not ItemState.PENDING
             return {
-                **asdict(decision.progress),
-                **seen,
+                **columns,
+                **progress_columns(decision.progress),
                 "state": decision.state.value,
                 "outcome": None,
                 "reason": "",
                 "due_at": now + decision.after if later else None,
             }
+
+
+def _was_read(change: Change, answer: Answer) -> bool:
+    reads = (Step.READ, Step.RECHECK)
+    return change.item.progress.step in reads and answer.verdict is Verdict.SEEN
+
+
+def settled_columns(outcome: Outcome, reason: str) -> dict[str, Any]:
+    """The columns of an item that has its outcome now."""
+    return {
+        "state": ItemState.SETTLED.value,
+        "outcome": outcome.value,
+        "reason": clean(reason, 300),
+        "due_at": None,
+    }
+
+
+def progress_columns(progress: Progress) -> dict[str, Any]:
+    """How far an item is, as columns of the same names."""
+    return {name: getattr(progress, name) for name in Progress.__slots__}
 
 
 def waiting_columns(waiting: WaitingOn | None) -> Mapping[str, Any]:
@@ -139,9 +168,3 @@ def waiting_columns(waiting: WaitingOn | None) -> Mapping[str, Any]:
         "waiting_since": waiting.since if waiting else None,
         "waiting_wake": waiting.next_wake if waiting else None,
     }
-
-
-def clean(text: str, length: int) -> str:
-    """Text of somebody else as it may be stored: no control characters, no surrogates, cut."""
-    plain = "".join(char if char.isprintable() else " " for char in text[: length * 2])
-    return plain.encode("utf-8", "replace").decode("utf-8")[:length]

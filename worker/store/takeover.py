@@ -1,30 +1,21 @@
 """What a new lease holder finds open from the one before, and jobs whose time has come."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from worker.domain.audit import Entry, Event, job_chain
-from worker.domain.decide import Progress, Step, lost_attempt
+from worker.domain.decide import Step, lost_attempt
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Job, Lease, WaitingOn
 from worker.store.chain import append
+from worker.store.changes import write_items
 from worker.store.entries import of_lost
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import move
-from worker.store.rows import job_of
-
-_TAKE_BACK = (
-    update(ITEMS)
-    .where(ITEMS.c.id == bindparam("b_id"))
-    .values(
-        {
-            name: bindparam(name)
-            for name in ("state", "step", "attempts", "lost", "tries", "looks", "takeovers")
-        }
-    )
-)
+from worker.store.rows import item_of, job_of, progress_columns
 
 
 def take_back(conn: Connection, lease: Lease) -> int:
@@ -45,36 +36,17 @@ def take_back(conn: Connection, lease: Lease) -> int:
     }
     lost = [of_lost(row, jobs[row.job_id], lease) for row in rows]
     append(conn, [*lost, *(_lost_page(job_of(row), lease) for row in listing)])
-    if rows:
-        conn.execute(_TAKE_BACK, [_values(row.id, _progress(row)) for row in rows])
+    write_items(conn, [_taken_back(row) for row in rows])
     if listing:
         conn.execute(update(JOBS).where(JOBS.c.account == lease.account).values(list_token=0))
     return len(lost) + len(listing)
 
 
-def _progress(row: Row[Any]) -> Progress:
-    now_at = Progress(
-        step=Step(row.step),
-        attempts=row.attempts,
-        lost=row.lost,
-        tries=row.tries,
-        looks=row.looks,
-        takeovers=row.takeovers + 1,
-    )
-    return lost_attempt(now_at) if now_at.step is Step.DELETE else now_at
-
-
-def _values(item_id: int, now_at: Progress) -> dict[str, object]:
-    return {
-        "b_id": item_id,
-        "state": ItemState.PENDING.value,
-        "step": now_at.step.value,
-        "attempts": now_at.attempts,
-        "lost": now_at.lost,
-        "tries": now_at.tries,
-        "looks": now_at.looks,
-        "takeovers": now_at.takeovers,
-    }
+def _taken_back(row: Row[Any]) -> dict[str, Any]:
+    now_at = item_of(row).progress
+    now_at = replace(now_at, takeovers=now_at.takeovers + 1)
+    after = lost_attempt(now_at) if now_at.step is Step.DELETE else now_at
+    return {"id": row.id, "state": ItemState.PENDING.value, **progress_columns(after)}
 
 
 def _lost_page(job: Job, lease: Lease) -> Entry:

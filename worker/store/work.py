@@ -1,35 +1,41 @@
 """What a lease holder reads and writes: the lease, the group commit, the items due."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, select, update
 
+from worker.domain.audit import job_chain
 from worker.domain.calls import Seen
 from worker.domain.decide import Settle, Step
 from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
 from worker.store import cascade, entries, takeover
-from worker.store.accounts import fence, next_due
+from worker.store.accounts import fence, lock_account, next_due
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
+from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 from worker.store.rows import change_values, item_of, job_of, seen_columns, waiting_columns
 
-_CHANGED = (
-    "state", "step", "source", "attempts", "lost", "tries", "looks", "takeovers", "due_at",
-    "outcome", "reason", "name", "status", "created", "modified", "http_status", "provider_code",
-)  # fmt: skip
-_WRITE_CHANGE = (
-    update(ITEMS)
-    .where(ITEMS.c.id == bindparam("b_id"), ITEMS.c.token <= bindparam("b_token"))
-    .values({name: bindparam(name) for name in _CHANGED})
-)
-
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
+_IN_HAND = JOBS.c.state.in_([state.value for state in ACTIVE]) | (JOBS.c.stopping != "")
+_JOBS = (
+    select(JOBS)
+    .where(
+        JOBS.c.account == bindparam("b_account"),
+        _IN_HAND | JOBS.c.id.in_(bindparam("b_ids", expanding=True)),
+    )
+    .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
+)
+_OPEN = (
+    update(ITEMS)
+    .where(ITEMS.c.id.in_(bindparam("b_ids", expanding=True)), ITEMS.c.state.in_(_OPENABLE))
+    .values(state=ItemState.SENT.value, token=bindparam("b_token"), due_at=None)
+)
 
 
 class SqlWorkStore:
@@ -44,9 +50,7 @@ class SqlWorkStore:
 
     def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
         with self._db.write() as conn:
-            row = conn.execute(
-                select(ACCOUNTS).where(ACCOUNTS.c.name == account).with_for_update()
-            ).one_or_none()
+            row = lock_account(conn, account)
             now = db_now(conn)
             if row is None or (row.lease_until is not None and row.lease_until > now):
                 return None
@@ -75,12 +79,22 @@ class SqlWorkStore:
     def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
         with self._db.write() as conn:
             lease = fence(conn, lease, length)
+            jobs = _jobs(conn, lease.account, {one.job_id for one in batch.done})
             if batch.done:
-                _settle_done(conn, lease, batch.done, self._ranks)
-            _open(conn, lease, batch)
+                _settle_done(conn, lease, batch.done, jobs, self._ranks)
+            opened = [item.id for item in batch.opens if _may_go(item, jobs)]
+            listing = [one for one in batch.listing if _may_list(jobs.get(one))]
+            _open(conn, lease, opened, listing)
             for job_id, waiting in batch.waiting.items():
                 _say_waiting(conn, job_id, waiting, lease.now)
-            return Committed(lease=lease, jobs=active_jobs(conn, lease.account))
+            if batch.waiting or any(one.listing for one in batch.done):
+                jobs = _jobs(conn, lease.account)
+            return Committed(
+                lease=lease,
+                jobs=[job for job in jobs.values() if _is_in_hand(job)],
+                opened=frozenset(opened),
+                listing=frozenset(listing),
+            )
 
     def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
         """Items due now: those that came back first, then new ones in order."""
@@ -129,21 +143,14 @@ class SqlWorkStore:
     def late(self, lease: Lease, done: Sequence[Done]) -> None:
         """Write calls down whose lease was lost meanwhile: they count, their outcome does not."""
         with self._db.write() as conn:
-            jobs = _jobs(conn, {one.job_id for one in done})
-            bare = [Done(job_id=d.job_id, call=d.call, answer=d.answer) for d in done]
-            append(
-                conn,
-                [e for d in bare for e in entries.of_call(d, jobs[d.job_id], lease, late=True)],
-            )
+            lock_account(conn, lease.account)
+            jobs = _jobs(conn, lease.account, {one.job_id for one in done})
+            append(conn, [entries.of_late(one, jobs[one.job_id], lease) for one in done])
 
     def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
         with self._db.write() as conn:
-            row = conn.execute(
-                select(ACCOUNTS.c.bell, ACCOUNTS.c.lease_token)
-                .where(ACCOUNTS.c.name == lease.account)
-                .with_for_update()
-            ).one()
-            if row.lease_token != lease.token:
+            row = lock_account(conn, lease.account)
+            if row is None or (row.lease_token, row.lease_owner) != (lease.token, lease.owner):
                 return None
             now = db_now(conn)
             wake = next_due(conn, lease.account, now) if wake_after is None else now + wake_after
@@ -157,36 +164,29 @@ class SqlWorkStore:
             return None if wake is None else max(wake - now, timedelta(0))
 
 
-def active_jobs(conn: Connection, account: str) -> Sequence[Job]:
-    """The jobs of an account that a worker has in hand; the most urgent first."""
-    states = [state.value for state in ACTIVE]
-    rows = conn.execute(
-        select(JOBS)
-        .where(JOBS.c.account == account, JOBS.c.state.in_(states) | (JOBS.c.stopping != ""))
-        .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
-    )
-    return [job_of(row) for row in rows]
+def _jobs(conn: Connection, account: str, ids: Collection[str] = ()) -> dict[str, Job]:
+    """The jobs of an account that a worker has in hand, the most urgent first, and those named."""
+    rows = conn.execute(_JOBS, {"b_account": account, "b_ids": list(ids)})
+    return {row.id: job_of(row) for row in rows}
 
 
-def _jobs(conn: Connection, ids: set[str]) -> dict[str, Job]:
-    return {r.id: job_of(r) for r in conn.execute(select(JOBS).where(JOBS.c.id.in_(list(ids))))}
+def _is_in_hand(job: Job) -> bool:
+    return job.state in ACTIVE or bool(job.stopping)
 
 
 def _settle_done(
-    conn: Connection, lease: Lease, done: Sequence[Done], ranks: Mapping[str, int]
+    conn: Connection,
+    lease: Lease,
+    done: Sequence[Done],
+    jobs: Mapping[str, Job],
+    ranks: Mapping[str, int],
 ) -> None:
     """Write what came back, what follows from it, and the audit entries of both."""
-    jobs = _jobs(conn, {one.job_id for one in done})
-    lock_heads(conn, [f"job:{job_id}" for job_id in jobs])
-    rows = [
-        {"b_id": change.item.id, "b_token": lease.token}
-        | {"http_status": one.answer.http_status, "provider_code": one.answer.provider_code}
-        | change_values(change, lease.now)
-        for one in done
-        for change in one.changes
+    heads = lock_heads(conn, {job_chain(one.job_id) for one in done})
+    changes = [
+        change_values(change, one.answer, lease.now) for one in done for change in one.changes
     ]
-    if rows:
-        conn.execute(_WRITE_CHANGE, rows)
+    write_items(conn, changes)
     for one in done:
         if one.children:
             _insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
@@ -201,24 +201,29 @@ def _settle_done(
     follow = cascade.follow(conn, settled, jobs)
     calls = [e for one in done for e in entries.of_call(one, jobs[one.job_id], lease)]
     beside = [entries.of_settled(item, jobs[item.job_id], lease.owner) for item in follow]
-    append(conn, [*calls, *beside])
+    append(conn, [*calls, *beside], heads=heads)
 
 
-def _open(conn: Connection, lease: Lease, batch: Batch) -> None:
+def _may_go(item: Item, jobs: Mapping[str, Job]) -> bool:
+    """Whether an item's call may leave: its job was not paused, nor stopped, meanwhile."""
+    job = jobs.get(item.job_id)
+    if job is None or job.state not in ACTIVE:
+        return False
+    return not job.stopping or item.progress.step is Step.LOOK
+
+
+def _may_list(job: Job | None) -> bool:
+    return job is not None and job.state is JobState.PLANNING and not job.stopping
+
+
+def _open(conn: Connection, lease: Lease, items: Sequence[int], listing: Sequence[str]) -> None:
     """Open the intents of the calls about to leave."""
-    if batch.opens:
-        ids = [item.id for item in batch.opens]
-        opened = conn.execute(
-            update(ITEMS)
-            .where(ITEMS.c.id.in_(ids), ITEMS.c.state.in_(_OPENABLE))
-            .values(state=ItemState.SENT.value, token=lease.token, due_at=None)
-        )
-        if opened.rowcount != len(ids):
+    if items:
+        opened = conn.execute(_OPEN, {"b_ids": items, "b_token": lease.token})
+        if opened.rowcount != len(items):
             raise RuntimeError("an intent was to be opened for an item that is not open")
-    if batch.listing:
-        conn.execute(
-            update(JOBS).where(JOBS.c.id.in_(batch.listing)).values(list_token=lease.token)
-        )
+    if listing:
+        conn.execute(update(JOBS).where(JOBS.c.id.in_(listing)).values(list_token=lease.token))
 
 
 def _insert_children(
@@ -272,7 +277,6 @@ def _say_waiting(conn: Connection, job_id: str, waiting: WaitingOn, now: datetim
     values = dict(waiting_columns(waiting))
     same = JOBS.c.waiting_code == waiting.code.value
     del values["waiting_since"]
-    conn.execute(update(JOBS).where(JOBS.c.id == job_id, same).values(values))
-    conn.execute(
-        update(JOBS).where(JOBS.c.id == job_id, ~same).values(**values, waiting_since=now)
-    )
+    in_hand = and_(JOBS.c.id == job_id, _IN_HAND)  # a person may have paused it meanwhile
+    conn.execute(update(JOBS).where(in_hand, same).values(values))
+    conn.execute(update(JOBS).where(in_hand, ~same).values(**values, waiting_since=now))

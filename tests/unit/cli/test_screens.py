@@ -27,7 +27,7 @@ Plan of job j-1: zoho_books, account acme (organisation 10234695)
   calls      2,284 to make: document.delete 40, project.read 1,000,
              project.delete 1,000, task.delete 244 (7 made for the plan)
   quota      228% of one day's calls
-  time       about 2 d, done about 2026-11-23 18:00:00 UTC if it starts now
+  time       about 2 d, done 2026-11-23 18:00:00 UTC if it starts at once
   warning    4 projects were changed today
 Nothing has been deleted. The plan expires 2026-11-22 18:00:00 UTC.
 
@@ -201,6 +201,7 @@ def test_a_report_of_a_clean_end_points_to_the_certificate() -> None:
     [
         (-5, "0 s"),
         (0, "0 s"),
+        (0.4, "under 1 s"),
         (59.9, "59 s"),
         (821, "13 min"),
         (7200, "2 h"),

@@ -1,0 +1,104 @@
+"""Audit entries as lines and cells, and the times of a query."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.cli.audit_formats import FORMULA, csv_rows, heading, instant, table_line
+from worker.domain.audit import EXPORTED
+from worker.domain.errors import InvalidInput
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ENTRY: dict[str, Any] = {
+    **dict.fromkeys(EXPORTED, ""),
+    "job_id": "j-1",
+    "event": "call",
+    "detail": {},
+    "at": "2026-11-21T10:00:00.000000Z",
+}
+
+
+def cells_of(entry: dict[str, Any]) -> dict[str, str]:
+    return next(csv.DictReader(io.StringIO("".join(csv_rows([entry])), newline="")))
+
+
+@given(text=st.text(max_size=80))
+def test_a_line_of_the_table_never_passes_80_columns(text: str) -> None:
+    line = table_line(ENTRY | {"kind": text, "external_id": text, "actor": text, "outcome": text})
+
+    assert len(line) <= 80
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("entry", "what", "target"),
+    [
+        ({"kind": "task", "external_id": "7", "outcome": "deleted"}, "deleted", "task 7"),
+        ({"kind": "task", "external_id": "7", "verdict": "throttled"}, "throttled", "task 7"),
+        ({"event": "job.moved", "detail": {"to": "running"}}, "running", "job j-1"),
+        ({"verdict": "seen", "detail": {"action": "list"}}, "seen", "list"),
+        ({"event": "plan.frozen"}, "plan.frozen", "job j-1"),
+        (
+            {"event": "account.parked", "job_id": None, "account": "a"},
+            "account.parked",
+            "account a",
+        ),
+    ],
+)
+def test_a_line_says_what_became_of_whom(entry: dict[str, Any], what: str, target: str) -> None:
+    line = table_line(ENTRY | entry)
+
+    assert line.split("  ")[0] == "2026-11-21 10:00:00"
+    assert line[21:40].strip() == what
+    assert line[42:67].strip() == target
+
+
+def test_the_heading_stands_above_its_columns() -> None:
+    assert heading().index("TARGET") == 42
+
+
+@pytest.mark.parametrize("start", FORMULA)
+def test_no_cell_begins_a_formula(start: str) -> None:
+    told = cells_of(ENTRY | {"message": f"{start}cmd|' /C calc'!A0"})["message"]
+
+    assert told.startswith(f"'{start}")
+
+
+@given(text=st.text(alphabet="a\",\n\r'x", max_size=20))
+def test_a_cell_is_read_back_as_it_was(text: str) -> None:
+    told = cells_of(ENTRY | {"message": f"x{text}"})["message"]
+
+    assert told == f"x{text}"
+
+
+def test_csv_has_the_exported_fields_in_order_and_ends_lines_as_rfc_4180_says() -> None:
+    head, line = csv_rows([ENTRY | {"detail": {"b": 1, "a": "ä"}, "http_status": None}])
+
+    assert head == ",".join(EXPORTED) + "\r\n"
+    assert line.endswith("\r\n")
+    assert '"{""a"":""ä"",""b"":1}"' in line
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("7d", NOW - timedelta(days=7)),
+        ("90m", NOW - timedelta(minutes=90)),
+        ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
+        ("2026-11-20T10:00:00", datetime(2026, 11, 20, 10, tzinfo=UTC)),
+        ("2026-11-20T10:00:00+02:00", datetime(2026, 11, 20, 8, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_a_date_an_iso_time_or_an_age(text: str, at: datetime) -> None:
+    assert instant(text, NOW) == at
+
+
+@pytest.mark.parametrize("text", ["", "7", "7x", "yesterday", "999999999d", "2026-13-01"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="neither a date nor a time nor an age"):
+        instant(text, NOW)

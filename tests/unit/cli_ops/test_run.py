@@ -1,0 +1,122 @@
+"""`up`, `worker`, `beat`, `sandbox` and `demo` as processes."""
+
+import json
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli_ops.conftest import Bulkdel, Running
+from worker import embedded
+from worker.cli.run import environment, snippet
+from worker.config.accounts import load
+from worker.config.settings import Settings
+from worker.sandbox.client import Control
+
+
+def test_the_snippet_of_the_sandbox_is_an_account(home: Path) -> None:
+    config = home / "bulkdel.toml"
+    config.write_text(snippet("http://127.0.0.1:1/books/v4", "10234695"), encoding="utf-8")
+
+    account = load(config).account("sandbox")
+
+    assert account.is_loopback
+    assert account.limits.in_flight == 20
+
+
+def test_children_use_what_we_use(home: Path) -> None:
+    given = {"BULKDEL_REDIS_URL": "redis://127.0.0.1:1/0", "BULKDEL_DATA_DIR": "data"}
+
+    told = environment(Settings.load(given))
+
+    assert told["BULKDEL_BROKER_URL"] == "redis://127.0.0.1:1/0"
+    assert told["BULKDEL_DATABASE_URL"] == f"sqlite:///{home}/data/bulkdel.db"
+    assert told["BULKDEL_CONFIG"] == f"{home}/bulkdel.toml"
+
+
+@pytest.mark.parametrize("command", ["worker", "beat"])
+def test_without_redis_nothing_is_started(bulkdel: Bulkdel, command: str) -> None:
+    result = bulkdel(command)
+
+    assert result.exit_code == 9
+    assert "bulkdel up" in result.stderr
+
+
+@pytest.mark.enable_socket
+def test_a_sandbox_says_where_it_is_and_ends_when_told(running: Running) -> None:
+    process = running("sandbox", "--projects", "2", "--tasks", "1")
+    assert process.stdout is not None
+    url = json.loads(process.stdout.readline())["url"]
+
+    living = Control(url).state("10234695")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=20)
+
+    assert [len(children["tasks"]) for children in living.values()] == [1, 1]
+    assert f'base_url = "{url}"' in told
+    assert process.returncode == 0
+
+
+@pytest.mark.enable_socket
+def test_a_taken_port_is_exit_9(bulkdel: Bulkdel, sandbox: str) -> None:
+    port = sandbox.partition("127.0.0.1:")[2].partition("/")[0]
+
+    result = bulkdel("sandbox", "--port", port)
+
+    assert result.exit_code == 9
+    assert "--port" in result.stderr
+
+
+@pytest.mark.acceptance
+@pytest.mark.usefixtures("acme")
+def test_up_runs_all_and_leaves_nothing_behind(running: Running, home: Path) -> None:
+    process = running("up")
+    assert process.stderr is not None
+    starts = (line for line in iter(process.stderr.readline, "") if " runs (process " in line)
+    numbers = [line.rpartition("process ")[2].rstrip(")\n") for line in islice(starts, 3)]
+
+    living = embedded.find(home / ".bulkdel")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert living is not None
+    assert process.returncode == 0
+    assert embedded.find(home / ".bulkdel") is None
+    assert len(numbers) == 3
+    assert [number for number in numbers if Path(f"/proc/{number}").exists()] == []
+
+
+@pytest.mark.acceptance
+def test_the_demo_proves_what_it_did(running: Running, home: Path) -> None:
+    process = running("demo", "--projects", "5", "--json", "--dir", str(home / "kept"))
+
+    stdout, stderr = process.communicate(timeout=120)
+    told = json.loads(stdout)
+
+    assert process.returncode == 0, stderr
+    assert (told["ok"], told["why"]) == (True, [])
+    assert told["counts"]["by_outcome"] == {"deleted": 55}
+    assert told["calls_that_delete"] == 55
+    assert embedded.find(home / "kept" / ".bulkdel") is None
+
+
+@pytest.mark.acceptance
+def test_a_demo_that_is_stopped_ends_what_it_started(running: Running, home: Path) -> None:
+    process = running("demo", "--projects", "200", "--dir", str(home / "kept"))
+    assert process.stderr is not None
+    next(line for line in iter(process.stderr.readline, "") if "running:" in line)
+
+    os.kill(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert embedded.find(home / "kept" / ".bulkdel") is None
+
+
+def test_a_demo_does_not_work_in_a_folder_that_is_in_use(bulkdel: Bulkdel, acme: Path) -> None:
+    result = bulkdel("demo", "--dir", str(acme.parent))
+
+    assert result.exit_code == 2
+    assert "is not empty" in result.stderr

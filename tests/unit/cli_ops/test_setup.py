@@ -1,0 +1,97 @@
+"""`init` and `db upgrade`."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli_ops.conftest import Bulkdel, rows
+from worker.cli.setup import BASE_URLS, PROVIDERS, render
+from worker.config.accounts import load
+from worker.domain.errors import InvalidInput
+from worker.store import migrate
+
+GIVEN = ("init", "--organization-id", "10234695", "--yes")
+
+
+def test_init_writes_a_file_that_can_be_read_and_says_what_comes_next(
+    bulkdel: Bulkdel, home: Path
+) -> None:
+    result = bulkdel(*GIVEN)
+
+    account = load(home / "bulkdel.toml").account("acme")
+    assert result.exit_code == 0
+    assert (account.organization_id, account.token) == ("10234695", "env:ACME_TOKEN")
+    assert "bulkdel accounts check acme" in result.stderr
+    assert "export ACME_TOKEN=" in result.stderr
+    assert (home / ".bulkdel" / "bulkdel.db").exists()
+
+
+def test_init_does_not_overwrite(bulkdel: Bulkdel, acme: Path) -> None:
+    before = acme.read_text()
+
+    result = bulkdel(*GIVEN)
+
+    assert result.exit_code == 2
+    assert "is there already" in result.stderr
+    assert acme.read_text() == before
+
+
+def test_init_without_a_person_says_which_flag_is_needed(bulkdel: Bulkdel, home: Path) -> None:
+    result = bulkdel("init", "--no-input")
+
+    assert result.exit_code == 2
+    assert "--organization-id" in result.stderr
+    assert not (home / "bulkdel.toml").exists()
+
+
+def test_a_secret_instead_of_its_place_is_refused_and_not_repeated(
+    bulkdel: Bulkdel, home: Path
+) -> None:
+    result = bulkdel(*GIVEN, "--token", "1000.canary-secret")
+
+    assert result.exit_code == 2
+    assert "canary" not in result.output
+    assert not (home / "bulkdel.toml").exists()
+
+
+@pytest.mark.parametrize("flag", ["--base-url", "--organization-id"])
+def test_what_the_configuration_refuses_leaves_no_file(
+    bulkdel: Bulkdel, home: Path, flag: str
+) -> None:
+    result = bulkdel("init", "--organization-id", "1", "--yes", flag, 'http://a.b/"\n[x]')
+
+    assert result.exit_code == 2
+    assert not (home / "bulkdel.toml").exists()
+
+
+def test_init_as_json_names_file_and_account(bulkdel: Bulkdel) -> None:
+    assert rows(bulkdel(*GIVEN, "--json")) == [{"config": "bulkdel.toml", "account": "acme"}]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_is_commented_out_is_right_as_well(provider: str, tmp_path: Path) -> None:
+    base_url = BASE_URLS[provider]
+    text = render("acme", provider, base_url=base_url, selected="1", token="file:/run/token")
+    settings = [line.removeprefix("# ") for line in text.splitlines() if " = " in line]
+    whole = tmp_path / "whole.toml"
+
+    whole.write_text("\n".join(["[accounts.acme]", *settings]), encoding="utf-8")
+
+    assert tomllib.loads(text)["accounts"]["acme"]["provider"] == provider
+    assert load(whole).account("acme").token == "file:/run/token"
+
+
+def test_a_name_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="cannot be the name"):
+        render("Acme!", "truto", base_url="https://api.truto.one", selected="1", token="env:T")
+
+
+def test_db_upgrade_says_from_where_to_where(bulkdel: Bulkdel, home: Path) -> None:
+    assert home.is_dir()
+
+    first, second = bulkdel("db", "upgrade", "--json"), bulkdel("db", "upgrade", "--json")
+
+    assert rows(first) == [{"from": None, "to": migrate.head()}]
+    assert rows(second) == [{"from": migrate.head(), "to": migrate.head()}]
+    assert "is up to date" in bulkdel("db", "upgrade").stdout

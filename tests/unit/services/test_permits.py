@@ -1,0 +1,135 @@
+"""Permits: handed back once, closed when told to, and waits put in words."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.builders import EPOCH, a_job, a_purse, an_answer, an_item, some_facts
+from tests.unit.services.bench import Bench, always
+from worker.domain.limits import Grant, WaitReason
+from worker.domain.outcomes import Verdict
+from worker.domain.states import ItemState, JobState, Waiting
+from worker.ports import Batch, PlanFacts
+from worker.ratelimit.port import GateClosed
+from worker.services.permits import THROTTLED_FOR, Permits, closed_for, waiting_for
+
+WAIT = timedelta(minutes=5)
+CLOSERS = {Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED}
+
+
+def bench() -> Bench:
+    return Bench(script=always(an_answer()))
+
+
+async def test_nothing_is_asked_for_nothing() -> None:
+    there = bench()
+    there.gate.is_reachable = False
+
+    assert await Permits(there.tools).take(0, EPOCH) == Grant()
+
+
+async def test_what_came_back_is_handed_back_once() -> None:
+    there = bench()
+    permits = Permits(there.tools)
+    permit = (await permits.take(1, EPOCH)).permits[0]
+
+    permits.give_back(permit, used=True)
+    await permits.take(0, EPOCH)
+    await permits.take(1, EPOCH)
+
+    assert [back.permit for back in there.gate.returned] == [permit]
+
+
+async def test_what_the_gate_did_not_take_is_handed_back_again() -> None:
+    there = bench()
+    permits = Permits(there.tools)
+    permit = (await permits.take(1, EPOCH)).permits[0]
+    permits.give_back(permit, used=True)
+    there.gate.is_reachable = False
+
+    with pytest.raises(GateClosed):
+        await permits.take(0, EPOCH)
+    there.gate.is_reachable = True
+    await permits.take(0, EPOCH)
+
+    assert [back.permit for back in there.gate.returned] == [permit]
+
+
+async def test_lost_books_are_rebuilt_from_all_accounts_that_share_the_purse() -> None:
+    purse = a_purse(name="token", per_day=100)
+    facts = some_facts(purses=(purse,), sharing={"token": ("acme", "crm")})
+    there = Bench(
+        script=always(an_answer()),
+        facts=facts,
+        made=lambda account, _: {
+            "acme": [EPOCH - timedelta(hours=3), EPOCH],
+            "crm": [EPOCH - timedelta(seconds=30)],
+        }[account],
+    )
+
+    await Permits(there.tools).take(1, EPOCH)
+
+    book = (await there.gate.books([purse]))[0]
+    assert (book.used_windows, book.used_today, book.is_current) == ((2,), 3, True)
+
+
+async def test_lost_books_count_the_calls_that_may_be_under_way() -> None:
+    purse = a_purse(name="token", per_day=100)
+    jobs = [a_job(), a_job(JobState.PLANNING, id="j-2", plan=PlanFacts())]
+    items = [an_item(1, state=ItemState.SENT), an_item(2), an_item(3)]
+    facts = some_facts(purses=(purse,), sharing={"token": ("acme", "crm")})
+    there = Bench(script=always(an_answer()), jobs=jobs, items=items, facts=facts)
+    lease = there.store.take_lease("acme", "w1", WAIT)
+    assert lease is not None
+    there.store.commit(lease, Batch(opens=(items[2],), listing=("j-2",)), WAIT)
+
+    await Permits(there.tools).take(1, EPOCH)
+
+    book = (await there.gate.books([purse]))[0]
+    assert (book.used_windows, book.used_today) == ((3,), 3)
+
+
+async def test_the_record_is_read_from_the_days_start_or_the_longest_window() -> None:
+    asked: list[datetime] = []
+
+    def made(_: str, since: datetime) -> list[datetime]:
+        asked.append(since)
+        return []
+
+    there = bench()
+    there.made = made
+
+    await Permits(there.tools).take(1, EPOCH)
+
+    assert asked == [EPOCH.replace(hour=0)]
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_only_a_refusal_for_too_many_calls_closes(verdict: Verdict) -> None:
+    closed = closed_for(an_answer(verdict, retry_after=WAIT), a_purse(), EPOCH)
+
+    assert closed == (WAIT if verdict in CLOSERS else None)
+
+
+def test_a_refusal_that_names_no_time_has_a_default() -> None:
+    purse = a_purse()
+
+    assert closed_for(an_answer(Verdict.THROTTLED), purse, EPOCH) == THROTTLED_FOR
+    quota = closed_for(an_answer(Verdict.QUOTA_EXHAUSTED), purse, EPOCH)
+    assert quota == timedelta(hours=14)
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+def test_every_wait_is_put_in_words(reason: WaitReason) -> None:
+    waiting = waiting_for(Grant(wait=WAIT, reason=reason, purse="acme", detail="why"), EPOCH)
+
+    quota = reason is WaitReason.DAY
+    assert waiting.code is (Waiting.QUOTA_RESET if quota else Waiting.RATE_LIMIT)
+    assert waiting.next_wake == EPOCH + WAIT
+    assert ("acme" if reason is not WaitReason.CLOSED else "why") in waiting.sentence
+
+
+def test_a_purse_closed_for_the_day_waits_for_the_reset() -> None:
+    grant = Grant(wait=WAIT, reason=WaitReason.CLOSED, detail="quota_exhausted: no more today")
+
+    assert waiting_for(grant, EPOCH).code is Waiting.QUOTA_RESET

@@ -1,0 +1,165 @@
+"""The frozen plan in figures and findings."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import (
+    CHILDLESS,
+    EPOCH,
+    a_job,
+    a_lease,
+    a_plan,
+    a_purse,
+    planned,
+    some_facts,
+)
+from worker.domain.calls import Action, Call
+from worker.domain.outcomes import Outcome
+from worker.domain.plan import FindingLevel
+from worker.domain.states import JobState
+from worker.ports import JobOptions, PlanFacts, PlannedItems
+from worker.services.choose import Work
+from worker.services.planning import enough, make_plan, next_page
+from worker.services.tools import AccountFacts
+
+ALL = JobOptions(cascade=("comment", "task", "user"))
+NOTHING = a_plan(duplicates=0)
+
+
+def plan(
+    items: PlannedItems | None = None,
+    options: JobOptions = ALL,
+    facts: AccountFacts | None = None,
+    duplicates: int = 0,
+) -> PlanFacts:
+    job = a_job(JobState.PLANNING, options=options, plan=PlanFacts(duplicates=duplicates))
+    return make_plan(job, items or planned(), facts or some_facts(), a_lease().now)
+
+
+def codes(made: PlanFacts) -> list[tuple[str, str]]:
+    return [(finding.level.value, finding.code) for finding in made.findings]
+
+
+def test_a_plan_says_what_it_deletes_and_by_which_word() -> None:
+    made = plan(planned(by_kind={"project": 3, "task": 4}, digest="0" * 60 + "abcd", spent=5))
+
+    assert (made.items, made.by_kind) == (7, {"project": 3, "task": 4})
+    assert (made.hash, made.word) == ("0" * 60 + "abcd", "delete 7 acme abcd")
+    assert (made.calls_spent, made.complete) == (5, True)
+
+
+@given(one=st.integers(1, 10**6), other=st.integers(1, 10**6))
+def test_the_count_is_in_the_word(one: int, other: int) -> None:
+    words = {plan(planned(by_kind={"project": count})).word for count in (one, other)}
+
+    assert len(words) == len({one, other})
+
+
+# --- price -------------------------------------------------------------------
+
+
+def test_a_plan_prices_deletes_and_the_checks_before_them() -> None:
+    made = plan(planned(own={"project": 3, "task": 4}))
+
+    assert made.calls_by_endpoint == {
+        "DELETE project": 3,
+        "DELETE task": 4,
+        "GET project": 3,
+        "GET comment": 3,
+    }
+    assert made.calls == 13
+
+
+def test_without_a_recheck_only_deletes_are_priced() -> None:
+    options = JobOptions(cascade=("task",), recheck=False)
+
+    assert plan(options=options).calls_by_endpoint == {"DELETE project": 3}
+
+
+def test_what_goes_with_its_project_costs_nothing() -> None:
+    items = planned(by_kind={"project": 1, "task": 90}, own={"project": 1})
+    options = JobOptions(cascade=("task",), background=True, recheck=False)
+
+    assert (plan(items, options).items, plan(items, options).calls) == (91, 1)
+
+
+def test_a_plan_says_its_share_of_the_day_and_when_it_is_done() -> None:
+    facts = some_facts(purses=(a_purse(per_day=1_000, in_flight=1),), latency=timedelta(seconds=2))
+
+    made = plan(planned(own={"project": 25}), JobOptions(recheck=False), facts)
+
+    assert made.quota_share == 0.025
+    assert made.estimated_seconds == 50
+    assert made.finish_at == EPOCH + timedelta(seconds=50)
+
+
+# --- findings ----------------------------------------------------------------
+
+
+def test_a_plan_with_nothing_to_say_says_nothing() -> None:
+    assert plan().findings == ()
+
+
+def test_what_is_left_out_is_said_with_its_number() -> None:
+    made = plan(planned(skipped={Outcome.SKIPPED_PROTECTED: 2, Outcome.ALREADY_ABSENT: 1}))
+
+    assert codes(made) == [("info", "already_absent"), ("info", "skipped_protected")]
+    assert made.findings[1].text == "2 items end skipped_protected and are left out of the plan"
+
+
+def test_duplicates_of_the_input_are_counted() -> None:
+    made = plan(duplicates=4)
+
+    assert (codes(made), made.duplicates) == ([("info", "duplicates")], 4)
+
+
+def test_what_no_list_shows_is_warned_of() -> None:
+    assert codes(plan(planned(unlisted=2))) == [("warning", "not_listed")]
+
+
+def test_cascade_none_is_said_in_words() -> None:
+    assert codes(plan(options=JobOptions())) == [("warning", "cascade_none")]
+    assert codes(plan(options=JobOptions(), facts=some_facts(catalogue=CHILDLESS))) == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "raised", "refused"),
+    [(3, None, False), (2, None, True), (2, 3, False), (1000, 2, True)],
+)
+def test_a_plan_above_max_items_cannot_be_confirmed(
+    limit: int, raised: int | None, *, refused: bool
+) -> None:
+    options = JobOptions(cascade=ALL.cascade, max_items=raised)
+
+    made = plan(options=options, facts=some_facts(max_items=limit))
+
+    refusals = [f for f in made.findings if f.level is FindingLevel.REFUSAL]
+    assert [f.code for f in refusals] == ["max_items"] * refused
+    assert all("--max-items 3" in f.text for f in refusals)
+
+
+# --- the listing -------------------------------------------------------------
+
+
+@given(unseen=st.integers(0, 10**4), length=st.integers(1, 10**4))
+def test_listing_never_costs_twice_the_better_way(unseen: int, length: int) -> None:
+    """In the worst case no page shows any of what is missing."""
+    pages = next((n for n in (min(unseen, length),) if n), 0)
+
+    cost = pages + (unseen if enough(pages=pages, unseen=unseen) and pages < length else 0)
+
+    assert cost <= 2 * max(min(unseen, length), 1)
+
+
+@pytest.mark.parametrize(("pages", "unseen", "stop"), [(1, 0, True), (2, 2, True), (1, 2, False)])
+def test_listing_stops_when_reading_is_as_cheap(pages: int, unseen: int, *, stop: bool) -> None:
+    assert enough(pages=pages, unseen=unseen) is stop
+
+
+def test_the_next_page_is_the_one_the_job_stands_at() -> None:
+    work = next_page(a_job(JobState.PLANNING, list_cursor="7"))
+
+    assert work == Work(job_id="j-1", call=Call(action=Action.LIST, cursor="7"))

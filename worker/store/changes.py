@@ -1,0 +1,59 @@
+"""Writes the columns of many items in one statement; an item that is settled stays as it is."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, Update, bindparam, text, update
+from sqlalchemy.dialects import postgresql
+
+from worker.domain.states import ItemState
+from worker.store.models import ITEMS
+
+# SQLAlchemy leaves this call untyped.
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
+_PG_TYPES = {column.name: column.type.compile(_POSTGRESQL) for column in ITEMS.columns}
+
+
+def write_items(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set columns of items: each row has the item's `id`, and all have the same columns.
+
+    Raises RuntimeError if an item has its outcome already: it would end twice.
+    """
+    if not rows:
+        return
+    names = tuple(name for name in rows[0] if name != "id")
+    if conn.dialect.name == "postgresql":
+        written = conn.execute(_pg_write(names), {"rows": json.dumps(rows, default=_plain)})
+    else:
+        plain = [{name: row[name] for name in names} | {"b_id": row["id"]} for row in rows]
+        written = conn.execute(_write(names), plain)
+    if written.rowcount != len(rows):
+        raise RuntimeError("an item was to be changed that has its outcome already")
+
+
+@cache
+def _write(names: tuple[str, ...]) -> Update:
+    is_open = ITEMS.c.state != ItemState.SETTLED.value
+    which = update(ITEMS).where(ITEMS.c.id == bindparam("b_id"), is_open)
+    return which.values({name: bindparam(name) for name in names})
+
+
+@cache
+def _pg_write(names: tuple[str, ...]) -> TextClause:
+    """One parameter for any number of rows, as for audit entries: half the time of many."""
+    sets = ", ".join(f"{name} = fresh.{name}" for name in names)
+    record = ", ".join(f"{name} {_PG_TYPES[name]}" for name in ("id", *names))
+    return text(
+        f"UPDATE items SET {sets} "  # noqa: S608  our own column names
+        f"FROM json_to_recordset(CAST(:rows AS json)) AS fresh ({record}) "
+        "WHERE items.id = fresh.id AND items.state <> 'settled'"
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{value!r} is no column's value")
