@@ -30,8 +30,7 @@ canary = { above = 100, percent = 1, min = 5 }
 ```
 
 What follows the table's name is yours to choose: `[accounts.acme]` is the account `acme`. Keys
-marked *no effect yet* are read and checked, and belong to what is still to come; so do the
-provider `truto` and the dialect `v3`, which are refused when they are used. Accounts on this
+marked *no effect yet* are read and checked, and belong to what is still to come. Accounts on this
 machine (loopback) have no grace unless it is set.
 """
 
@@ -43,9 +42,6 @@ TITLES = {
 }
 
 NO_EFFECT_YET = (
-    "accounts.NAME.integrated_account_id",
-    "accounts.NAME.oauth.",
-    "accounts.NAME.bulk_delete.",
     "accounts.NAME.lists_comments",
     "accounts.NAME.canary.hold",
     "policies.NAME.",

@@ -16,7 +16,10 @@ from worker.config.sections import OAuth
 from worker.config.settings import Settings
 from worker.domain.catalogue import Catalogue
 from worker.domain.errors import CredentialsMissing, Unreachable
+from worker.domain.options import check
 from worker.ports import TokenStore, Who
+from worker.providers.bulk import bulk_of
+from worker.providers.dialect import Bulk
 from worker.providers.oauth import OAuthTokens
 from worker.providers.registry import dialect_of
 from worker.providers.requests import Connection
@@ -78,9 +81,11 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         )
         for purse in purses
     }
+    dialect = dialect_of(account.provider, account.dialect)
+    bulk = bulk_for(account)
     return AccountFacts(
         name=account.name,
-        catalogue=catalogue_of(account),
+        catalogue=dialect.catalogue,
         purses=purses,
         sharing=users,
         protection=account.protection(),
@@ -90,20 +95,35 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         canary_least=account.canary.min,
         call_timeout=account.call_timeout,
         confirm=confirm_rules(account),
+        filters=dialect.filters,
+        options=dialect.options,
+        bulk_size=bulk.size if bulk else 0,
     )
+
+
+def bulk_for(account: Account) -> Bulk | None:
+    """The provider's bulk delete as the account has it; None where it is off."""
+    settings = account.bulk_delete
+    if not settings.enabled:
+        return None
+    dialect = dialect_of(account.provider, account.dialect)
+    return bulk_of(dialect, parameter=settings.parameter, size=settings.size)
 
 
 def connection_of(account: Account, tokens: TokenStore) -> Connection:
     """How to reach the account's provider; its secrets are read at each call."""
+    dialect = dialect_of(account.provider, account.dialect)
     return Connection(
         name=account.name,
         base_url=account.base_url,
-        dialect=dialect_of(account.provider, account.dialect),
+        dialect=dialect,
         selector=account.organization_param,
-        selector_value=account.organization_id,
+        selector_value=account.selector_value,
         token=token_source(account, tokens),
         in_flight=min(account.limits.in_flight, 100),
         deadline=account.call_timeout,
+        bulk=bulk_for(account),
+        options=check(dialect.options, account.options),
     )
 
 

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from worker.domain.catalogue import Catalogue
+from worker.domain.filters import Filter
 from worker.domain.limits import Purse
+from worker.domain.options import Option
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
 from worker.ports import AccountStore, EndStore, Job, PlanStore, Provider, WorkStore
@@ -38,6 +40,9 @@ class AccountFacts:
     canary_least: int
     call_timeout: timedelta
     confirm: ConfirmRules
+    filters: tuple[Filter, ...] = ()  # what `--filter` takes
+    options: tuple[Option, ...] = ()  # what `--provider-option` takes
+    bulk_size: int = 0  # projects that one bulk delete takes; 0: there is none, or it is off
     latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
 
     @property

@@ -32,7 +32,12 @@ from worker.domain.states import ITEM_MOVES, ItemState
 POLICY = RetryPolicy()
 CASE = a_case(known=frozenset({("task", "7")}), kinds=frozenset({"task"}), sources=2)
 CHECKED = replace(CASE, recheck=True)
-TRY_LATER = (Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED, Verdict.UNAUTHORISED)
+TRY_LATER = (
+    Verdict.THROTTLED,
+    Verdict.QUOTA_EXHAUSTED,
+    Verdict.UNAUTHORISED,
+    Verdict.TOKENLESS,
+)
 SENT = [Step.DELETE, Step.LOOK, Step.READ, Step.RECHECK]
 THERE = shows(a_seen(), children=(a_child("7"),))
 GONE = shows()

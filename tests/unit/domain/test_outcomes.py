@@ -44,7 +44,7 @@ def test_the_buckets_add_up(counts: dict[Outcome, int]) -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_an_attempt_is_a_call_that_was_sent_and_answered_or_lost(verdict: Verdict) -> None:
-    not_an_attempt = {"throttled", "quota_exhausted", "unauthorised", "not_sent"}
+    not_an_attempt = {"throttled", "quota_exhausted", "unauthorised", "tokenless", "not_sent"}
 
     assert verdict.is_attempt == (verdict.value not in not_an_attempt)
     assert verdict.is_attempt == (verdict not in NO_ATTEMPT)
