@@ -26,6 +26,7 @@ CATALOGUE = Catalogue(
         Kind(name="task", id_pattern=ID),
         Kind(name="user", id_pattern=ID),
     ),
+    has_timer=True,
 )
 CHILDLESS = Catalogue(provider="plain", project=Kind(name=PROJECT, id_pattern=ID))
 ME = Who(name="ada")

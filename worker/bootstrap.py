@@ -6,17 +6,19 @@ from functools import cached_property
 
 from worker.config.accounts import Config
 from worker.config.settings import Settings
+from worker.domain.calls import TIMER
 from worker.domain.catalogue import Catalogue
 from worker.domain.errors import Refused
 from worker.domain.outcomes import Outcome
 from worker.domain.states import FINAL
 from worker.ports import DoorBell, Job, Submitted, Who
 from worker.services import control
+from worker.services.choices import EPOCH, Choices
 from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
-from worker.wiring import Accountbook, catalogue_of, confirm_rules, who_am_i
+from worker.wiring import Accountbook, catalogue_of, confirm_rules, dialect_for, who_am_i
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,17 @@ class Desk:
         return replace(self, who=replace(self.who, name=name))
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
-        """Keep a job and ring; `ids` may be a stream of (line, id)."""
-        catalogue = self.catalogue(request.account)
-        kept = submit(request, ids, catalogue=catalogue, who=self.who, store=self.jobs)
+        """Keep a job and ring; `ids` may be a stream of (line, id), empty if there are filters."""
+        dialect = dialect_for(self.config.account(request.account))
+        now = self.jobs.now() if request.filters is not None else EPOCH
+        kept = submit(
+            request,
+            ids,
+            catalogue=dialect.catalogue,
+            who=self.who,
+            store=self.jobs,
+            choices=Choices(filters=dialect.filters, options=dialect.options, now=now),
+        )
         self.bell.ring(request.account)
         return kept
 
@@ -87,6 +97,8 @@ class Desk:
                 f"job {old.id} is {old.state}: only a finished job can be retried",
                 fix=f"wait for it (bulkdel watch {old.id}) or bulkdel cancel {old.id}",
             )
+        outcomes = list(outcomes)
+        first = next(iter(self.jobs.items(job_id, outcomes=outcomes)), None)
         request = DeleteProjects(
             account=old.account,
             reason=f"retry of {old.id}: {old.reason}"[:500],
@@ -97,8 +109,11 @@ class Desk:
             max_items=old.options.max_items,
             priority=old.priority,
             parent_job_id=old.id,
+            provider_options=[f"{name}={value}" for name, value in old.options.provider_options],
+            keep_projects=old.options.keep_projects,
+            stop_timer=first is not None and first.seen.target.kind == TIMER,
         )
-        wanted = self.jobs.projects_of(job_id, list(outcomes))
+        wanted = self.jobs.projects_of(job_id, outcomes)
         return self.submit(request, enumerate(wanted, start=1))
 
     def confirm(self, job_id: str, *, word: str | None, yes: bool = False) -> Job:

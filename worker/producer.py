@@ -17,11 +17,15 @@ from worker.services.submit import DeleteProjects
 __all__ = ["DeleteProjects", "submit"]
 
 
-def submit(request: DeleteProjects, ids: Iterable[str], *, bell: DoorBell | None = None) -> str:
+def submit(
+    request: DeleteProjects, ids: Iterable[str] = (), *, bell: DoorBell | None = None
+) -> str:
     """Keep a job by the settings of the environment; returns its id.
 
-    The same key with the same request gives the job there is. `ids` may be a stream; nothing is
-    kept if it raises. Raises InvalidInput, KeyReused and Unreachable.
+    The same key with the same request gives the job there is. `ids` may be a stream, and there
+    are none where the request has filters; nothing is kept if it raises.
+
+    Raises InvalidInput, KeyReused and Unreachable.
     """
     desk = Desk.open(os.environ, bell or _bell(Settings.load(os.environ)))
     try:

@@ -19,7 +19,7 @@ from worker.domain.errors import CredentialsMissing, Unreachable
 from worker.domain.options import check
 from worker.ports import TokenStore, Who
 from worker.providers.bulk import bulk_of
-from worker.providers.dialect import Bulk
+from worker.providers.dialect import Bulk, Dialect
 from worker.providers.oauth import OAuthTokens
 from worker.providers.registry import dialect_of
 from worker.providers.requests import Connection
@@ -81,7 +81,7 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         )
         for purse in purses
     }
-    dialect = dialect_of(account.provider, account.dialect)
+    dialect = dialect_for(account)
     bulk = bulk_for(account)
     return AccountFacts(
         name=account.name,
@@ -106,13 +106,12 @@ def bulk_for(account: Account) -> Bulk | None:
     settings = account.bulk_delete
     if not settings.enabled:
         return None
-    dialect = dialect_of(account.provider, account.dialect)
-    return bulk_of(dialect, parameter=settings.parameter, size=settings.size)
+    return bulk_of(dialect_for(account), parameter=settings.parameter, size=settings.size)
 
 
 def connection_of(account: Account, tokens: TokenStore) -> Connection:
     """How to reach the account's provider; its secrets are read at each call."""
-    dialect = dialect_of(account.provider, account.dialect)
+    dialect = dialect_for(account)
     return Connection(
         name=account.name,
         base_url=account.base_url,
@@ -170,7 +169,12 @@ def secret_digest(account: Account) -> str:
 
 def catalogue_of(account: Account) -> Catalogue:
     """What an account's provider has to delete."""
-    return dialect_of(account.provider, account.dialect).catalogue
+    return dialect_for(account).catalogue
+
+
+def dialect_for(account: Account) -> Dialect:
+    """How the account's provider speaks."""
+    return dialect_of(account.provider, account.dialect)
 
 
 def confirm_rules(account: Account) -> ConfirmRules:

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 )
 @click.option("--id-column", metavar="NAME", help="The column of the ids in the file.")
 @click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Projects by a filter instead of ids: status=inactive, created_before=365d. Repeatable.",
+)
+@click.option(
     "--cascade",
     multiple=True,
     callback=commas,
@@ -47,6 +54,15 @@ if TYPE_CHECKING:
     show_default=True,
     help="What becomes of a project whose child could not be deleted.",
 )
+@click.option("--keep-projects", is_flag=True, help="Cleanup: only the children go.")
+@click.option("--stop-timer", is_flag=True, help="Stop the caller's running timer first.")
+@click.option(
+    "--provider-option",
+    "provider_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the provider for each deletion. Repeatable.",
+)
 @click.option("--reason", required=True, help="Why these go, for the audit log.")
 @click.option("--idempotency-key", "key", help="The same key and request give the same job.")
 @click.option("--dry-run", is_flag=True, help="Make the plan and end; nothing is deleted.")
@@ -62,10 +78,14 @@ def submit(
     ids: str | None,
     ids_file: str | None,
     id_column: str | None,
+    filters: tuple[str, ...],
     cascade: tuple[str, ...] | None,
     cascade_mode: str,
     recheck: bool,
     on_child_refused: str,
+    keep_projects: bool,
+    stop_timer: bool,
+    provider_options: tuple[str, ...],
     reason: str,
     key: str | None,
     dry_run: bool,
@@ -86,6 +106,8 @@ def submit(
       bulkdel submit --account acme --ids 101,102 --cascade all --reason "test data" --yes --wait
       bulkdel submit --account acme --ids-file ids.csv --id-column project --cascade none \\
                      --reason "closed in 2024" --dry-run
+      bulkdel submit --account acme --filter status=inactive --filter last_modified_before=365d \\
+                     --cascade all --reason "asleep for a year"
       psql -Atc "select id from old" | bulkdel submit --account acme --ids-file - \\
                      --cascade all --reason "closed" --idempotency-key run-7 --json
     """  # noqa: D301  \b is click's mark for "keep these lines"
@@ -93,7 +115,7 @@ def submit(
     from worker.cli.steps import How, see_through
     from worker.services.submit import DeleteProjects
 
-    rows = _selection(ids, ids_file, id_column)
+    rows = _selection(ids, ids_file, id_column, filters)
     how = How.checked(yes=yes, no_plan=no_wait_plan, wait=wait)
     request = DeleteProjects(
         account=account,
@@ -108,6 +130,10 @@ def submit(
         priority=priority,
         not_before=_in_utc(out, not_before),
         yes=yes,
+        filters=filters or None,
+        provider_options=provider_options,
+        keep_projects=keep_projects,
+        stop_timer=stop_timer,
     )
     desk = open_desk(changes=True)
     kept = desk.submit(request, rows)
@@ -116,11 +142,17 @@ def submit(
     return see_through(out, desk, kept.job, how)
 
 
-def _selection(ids: str | None, ids_file: str | None, id_column: str | None) -> "IdRows":
+def _selection(
+    ids: str | None, ids_file: str | None, id_column: str | None, filters: tuple[str, ...]
+) -> "IdRows":
     from worker.services.selection import from_file, from_list
 
-    if (ids is None) == (ids_file is None):
-        raise click.UsageError("say what to delete with exactly one of --ids and --ids-file")
+    if [ids is not None, ids_file is not None, bool(filters)].count(True) != 1:
+        raise click.UsageError(
+            "say what to delete with exactly one of --ids, --ids-file and --filter"
+        )
+    if filters and id_column is None:
+        return ()
     if ids_file is not None:
         return from_file(ids_file, id_column)
     if id_column is not None:

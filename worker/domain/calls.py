@@ -9,6 +9,8 @@ from worker.domain.text import clean
 
 TIMER = "timer"
 """The caller's running timer: it belongs to no project, and has no id of its own."""
+CURRENT = "current"
+"""What stands in the place of the timer's id."""
 NAME_LENGTH = 200
 TIME_LENGTH = 40
 """Characters that are kept of a name, and of a time or status."""

@@ -73,6 +73,7 @@ class Case:
     sources: int = 1  # how many reads a READ or RECHECK takes
     recheck: bool = False  # it is read again just before its own delete
     stopping: bool = False  # its job is being cancelled
+    can_look: bool = True  # False: no read shows it, as with the timer
 
 
 def decide(
@@ -134,16 +135,27 @@ def _after_delete(
             once_more = replace(now_at, attempts=now_at.attempts + 1)
             return _another_attempt(case, once_more, policy, jitter)
         case Verdict.AMBIGUOUS | Verdict.SEEN:
-            return GoOn(progress=lost_attempt(now_at))
+            return _after_lost(case, now_at, policy, jitter)
         case _:
             return Settle(outcome=Outcome.FAILED_INVALID, reason=said)
 
 
-def lost_attempt(now_at: Progress) -> Progress:
-    """A deletion was sent and its answer is lost: look before trying again."""
+def _after_lost(case: Case, now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
+    """An answer is lost. Where no read shows the item, only another attempt can tell."""
+    if case.can_look:
+        return GoOn(progress=lost_attempt(now_at))
+    lost = lost_attempt(now_at, can_look=False)
+    if case.stopping or lost.attempts >= policy.attempts:
+        reason = f"{lost.attempts} attempts, and no answer could tell"
+        return Settle(outcome=Outcome.UNKNOWN, reason=reason)
+    return _later(lost, policy.after(lost.attempts, jitter))
+
+
+def lost_attempt(now_at: Progress, *, can_look: bool = True) -> Progress:
+    """A deletion was sent and its answer is lost: look, if one can, before trying again."""
     return replace(
         now_at,
-        step=Step.LOOK,
+        step=Step.LOOK if can_look else now_at.step,
         attempts=now_at.attempts + 1,
         lost=now_at.lost + 1,
         tries=0,

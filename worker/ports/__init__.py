@@ -30,7 +30,7 @@ from worker.ports.tokens import (
     TokenStore,
     Turn,
 )
-from worker.ports.work import Batch, Change, Committed, Done, Lease, ListingProgress
+from worker.ports.work import Batch, Change, Committed, Done, Found, Lease, ListingProgress
 
 __all__ = [
     "AccountRow",
@@ -42,6 +42,7 @@ __all__ = [
     "Done",
     "DoorBell",
     "EndStore",
+    "Found",
     "Hold",
     "IdRows",
     "Item",

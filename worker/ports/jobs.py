@@ -33,7 +33,8 @@ class JobOptions:
     stop_timer: bool = False
     max_items: int | None = None  # raises the account's guard
     auto_confirm: bool = False  # `--yes`: enough up to the account's auto_confirm_max
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str] = field(default_factory=dict)  # every moment an instant
+    provider_options: tuple[tuple[str, str], ...] = ()  # of each deletion, as checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class PlanFacts:
     finish_at: datetime | None = None
     findings: tuple[Finding, ...] = ()
     duplicates: int = 0
+    kept: Mapping[str, int] = field(default_factory=dict)  # by kind: a cleanup leaves these alone
     complete: bool = False
 
 

@@ -77,6 +77,10 @@ class PlanStore(Protocol):
         """Settle up to a thousand items that another live job holds; returns how many."""
         ...
 
+    def keep_projects(self, lease: Lease, job: Job) -> Job:
+        """Take the open projects out of a cleanup's items; `plan.kept` of the job counts them."""
+        ...
+
     def arrange(self, lease: Lease, job: Job) -> None:
         """Put the items in order: the first kind of each project may go, the rest is blocked."""
         ...

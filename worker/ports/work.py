@@ -41,6 +41,14 @@ class ListingProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A project that filters selected; `spared` says which protection keeps it."""
+
+    seen: Seen
+    spared: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """A call that was answered or lost: one audit entry, and what follows for its items.
 
@@ -54,6 +62,7 @@ class Done:
     changes: tuple[Change, ...] = ()
     children: tuple[Seen, ...] = ()  # planning: found below changes[0].item
     listing: ListingProgress | None = None
+    found: tuple[Found, ...] = ()  # planning: projects that become items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,9 +24,13 @@ _SHAPES = {
     "priority": _NUMBER,
     "not_before": _TEXT,
     "yes": _YES_OR_NO,
+    "keep_projects": _YES_OR_NO,
+    "stop_timer": _YES_OR_NO,
+    "provider_options": _WORDS,
+    "filters": _WORDS,
     "ids": _WORDS,
 }
-_NEEDED = ("account", "reason", "key", "ids")
+_NEEDED = ("account", "reason", "key")
 
 
 def request_of(message: Mapping[str, Any]) -> tuple[DeleteProjects, Iterator[tuple[int, str]]]:
@@ -38,15 +42,23 @@ def request_of(message: Mapping[str, Any]) -> tuple[DeleteProjects, Iterator[tup
     for name in _NEEDED:
         if not given.get(name):
             raise InvalidInput(f"`{name}` is required", fix="see worker.producer.DeleteProjects")
+    _check_selection(given)
     for name, value in given.items():
         if not _has_shape(value, _SHAPES[name]):
             raise InvalidInput(f"`{name}` is {_SHAPES[name]}")
-    ids = given.pop("ids")
+    ids = given.pop("ids", ())
     if len(ids) > MOST_IDS:
         raise InvalidInput(f"a message carries at most {MOST_IDS} ids", fix="use --ids-file")
     if "not_before" in given:
         given["not_before"] = _instant(given["not_before"])
     return DeleteProjects(**given), enumerate(ids, start=1)
+
+
+def _check_selection(given: Mapping[str, Any]) -> None:
+    if "filters" not in given and not given.get("ids"):
+        raise InvalidInput("`ids` is required", fix="or `filters`, which select them")
+    if "filters" in given and (given.get("ids") or not given["filters"]):
+        raise InvalidInput("`filters` stand in the place of `ids`, and there is at least one")
 
 
 def _has_shape(value: object, shape: str) -> bool:

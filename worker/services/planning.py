@@ -1,19 +1,24 @@
 """From the listing to the frozen plan: what is still to be read, and what it all comes to."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.calls import PROJECT, Action, Call
+from worker.domain.calls import PROJECT, TIMER, Action, Call
 from worker.domain.canary import canary_size
+from worker.domain.filters import Filter
 from worker.domain.plan import Finding, FindingLevel, Price, price, word_of
 from worker.domain.states import JobState, Waiting
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
+from worker.services.choices import selection_of
 from worker.services.choose import Work
 from worker.services.tools import AccountFacts, Tools, off
 
 
-def next_page(job: Job) -> Work:
+def next_page(job: Job, filters: Sequence[Filter] = ()) -> Work:
     """The call for the next page of a job's listing."""
-    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=job.list_cursor))
+    wire = selection_of(job, filters).wire
+    call = Call(action=Action.LIST, cursor=job.list_cursor, filters=wire)
+    return Work(job_id=job.id, call=call)
 
 
 def enough(*, pages: int, unseen: int) -> bool:
@@ -28,6 +33,10 @@ def enough(*, pages: int, unseen: int) -> bool:
 async def after_page(tools: Tools, lease: Lease, job: Job) -> bool:
     """Whether the listing ends here; has what it did not show read by itself if need be."""
     at_end = not job.list_cursor
+    if job.options.filters:  # what is on a page not read would be missing from the plan
+        if at_end:
+            await off(tools.plans.end_listing, lease, job.id, read_unseen=False)
+        return at_end
     unseen = await off(tools.plans.unseen, job.id)
     if not at_end and not enough(pages=job.list_pages, unseen=unseen):
         return False
@@ -40,6 +49,8 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
     """Freeze the plan of a job whose items have all been read."""
     while await off(tools.plans.skip_duplicates, lease, job):
         pass
+    if job.options.keep_projects:
+        job = await off(tools.plans.keep_projects, lease, job)
     await off(tools.plans.arrange, lease, job)
     items = await off(tools.plans.measure, job)
     plan = make_plan(job, items, tools.facts, lease.now)
@@ -90,6 +101,7 @@ def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime)
         finish_at=now + timedelta(seconds=cost.seconds),
         findings=tuple(_findings(job, items, facts, count)),
         duplicates=job.plan.duplicates,
+        kept=job.plan.kept,
         complete=True,
     )
 
@@ -116,14 +128,31 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) ->
     if job.plan.duplicates:
         text = f"{job.plan.duplicates} duplicate ids in the input were dropped"
         found.append(Finding(level=FindingLevel.INFO, code="duplicates", text=text))
-    if items.unlisted:
+    if job.plan.kept:
+        found.append(_kept(job.plan.kept))
+    if job.options.filters and not items.skipped and not set(items.by_kind) - {TIMER}:
+        text = "the filters select nothing" if not job.plan.kept else "there is nothing to delete"
+        found.append(Finding(level=FindingLevel.WARNING, code="nothing_selected", text=text))
+    if items.unlisted and not job.options.filters:
         text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
         found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
     if facts.catalogue.children and not job.options.cascade:
         text = "cascade none: children are not looked at; a project goes with whatever hangs on it"
         found.append(Finding(level=FindingLevel.WARNING, code="cascade_none", text=text))
+    if facts.catalogue.blind:
+        blind = Finding(level=FindingLevel.WARNING, code="blind", text=facts.catalogue.blind)
+        found.append(blind)
     limit = job.options.max_items or facts.max_items
     if count > limit:
         text = f"{count} items are more than max_items {limit}: submit with --max-items {count}"
         found.append(Finding(level=FindingLevel.REFUSAL, code="max_items", text=text))
     return found
+
+
+def _kept(kept: Mapping[str, int]) -> Finding:
+    """What a cleanup leaves alone: the projects, and what would go only with them."""
+    others = [f"{count} {kind}s" for kind, count in sorted(kept.items()) if kind != PROJECT]
+    text = f"{kept.get(PROJECT, 0)} projects are kept: only their children go"
+    if others:
+        text += f"; so are {', '.join(others)} that go with their project alone"
+    return Finding(level=FindingLevel.INFO, code="kept", text=text)

@@ -10,6 +10,7 @@ from worker.domain.decide import Step, checked_again
 from worker.domain.states import JobState
 from worker.ports import Done, Item, Job, Lease
 from worker.services import planning
+from worker.services.choices import with_options
 from worker.services.choose import Work, choose
 from worker.services.tools import Tools, off
 
@@ -91,7 +92,8 @@ class Queue:
             self.known |= await off(self.tools.work.children, rechecks)
         if not items and not self._under_way.get(job.id):
             await self._move_on(lease, job)
-        return choose(items, self.tools.facts.catalogue, {job.id: job.options.cascade})
+        chosen = choose(items, self.tools.facts.catalogue, {job.id: job.options.cascade})
+        return [with_options(work, job) for work in chosen]
 
     async def _listing(self, lease: Lease, job: Job) -> list[Work]:
         waits = job.list_due_at is not None and job.list_due_at > lease.now
@@ -103,7 +105,7 @@ class Queue:
         if job.list_pages and await planning.after_page(self.tools, lease, job):
             self._look_again()
             return []
-        return [planning.next_page(job)]
+        return [planning.next_page(job, self.tools.facts.filters)]
 
     async def _move_on(self, lease: Lease, job: Job) -> None:
         if job.state is JobState.PLANNING and not job.stopping:

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from worker.domain.calls import PROJECT, Action, Answer, Seen
+from worker.domain.calls import PROJECT, TIMER, Action, Answer, Seen
 from worker.domain.catalogue import Catalogue
 from worker.domain.decide import Case, Decision, GoOn, Settle, Step, decide
+from worker.domain.filters import Filter
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
-from worker.ports import Change, Done, Item, Job, ListingProgress
+from worker.ports import Change, Done, Found, Item, Job, ListingProgress
+from worker.services.choices import selection_of
 from worker.services.choose import Work
 
 REFUSED_LISTING = timedelta(minutes=5)
@@ -24,6 +26,7 @@ class Rules:
     catalogue: Catalogue
     protection: Protection
     policy: RetryPolicy
+    filters: tuple[Filter, ...] = ()  # what the provider can be asked for
 
 
 def result_of(
@@ -67,6 +70,7 @@ def _case(
         sources=len(catalogue.sources(job.options.cascade)),
         recheck=job.options.recheck and item.seen.target.kind == PROJECT,
         stopping=bool(job.stopping),
+        can_look=item.seen.target.kind != TIMER,
     )
 
 
@@ -110,6 +114,7 @@ def page_of(
         item = matched.get(seen.target.external_id)
         if item is not None:
             changes.append(_listed(item, seen, rules.protection))
+    found = _found(answer, job, rules)
     tries = job.list_tries + (answer.verdict.is_attempt)
     after = rules.policy.after(tries, jitter) if tries else timedelta(0)
     if answer.verdict in {Verdict.REFUSED, Verdict.INVALID}:
@@ -125,6 +130,19 @@ def page_of(
         answer=answer,
         changes=tuple(changes),
         listing=progress,
+        found=found,
+    )
+
+
+def _found(answer: Answer, job: Job, rules: Rules) -> tuple[Found, ...]:
+    """The projects of a page that a job's filters select; a protection spares them at once."""
+    if not job.options.filters or answer.verdict is not Verdict.SEEN:
+        return ()
+    asked = selection_of(job, rules.filters)
+    return tuple(
+        Found(seen=seen, spared=rules.protection.why(seen) or "")
+        for seen in answer.reading.projects
+        if asked.client(seen)
     )
 
 

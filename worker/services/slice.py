@@ -174,7 +174,10 @@ class Slice:
     async def _result(self, flight: Flight, answer: Answer) -> Done:
         facts, jitter = self.tools.facts, self.tools.jitter()
         rules = Rules(
-            catalogue=facts.catalogue, protection=facts.protection, policy=self.tools.policy
+            catalogue=facts.catalogue,
+            protection=facts.protection,
+            policy=self.tools.policy,
+            filters=facts.filters,
         )
         job = self.jobs.get(flight.job.id, flight.job)
         if is_listing(flight.work):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,10 +11,18 @@ from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
 from worker.domain.text import clean
 from worker.ports import JobOptions, NewJob, Submitted, Who
+from worker.services.choices import (
+    Choices,
+    check_cleanup,
+    check_timer,
+    chosen_filters,
+    chosen_options,
+)
 
 REASON_LENGTH = 500
 KEY_LENGTH = 200
 BAD_IDS_SHOWN = 5
+NOTHING_ELSE = Choices()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +30,9 @@ class DeleteProjects:
     """A request to delete projects, as a person or another service makes it.
 
     `cascade` is required where the provider has child kinds: words such as `all`, `none`, or a
-    list of kinds. `reason` says why, for the audit log.
+    list of kinds. `filters` select the projects in the place of ids, as `key=value`;
+    `provider_options` are the provider's own settings of each deletion, written alike.
+    `keep_projects`: only their children go. `reason` says why, for the audit log.
     """
 
     account: str
@@ -38,7 +48,10 @@ class DeleteProjects:
     not_before: datetime | None = None
     yes: bool = False
     parent_job_id: str | None = None
-    filters: dict[str, str] = field(default_factory=dict)
+    filters: Sequence[str] | None = None
+    provider_options: Sequence[str] = ()
+    keep_projects: bool = False
+    stop_timer: bool = False
 
 
 class SubmitStore(Protocol):
@@ -78,22 +91,47 @@ def submit(
     catalogue: Catalogue,
     who: Who,
     store: SubmitStore,
+    choices: Choices = NOTHING_ELSE,
 ) -> Submitted:
     """Keep the job; the caller rings the doorbell afterwards.
 
-    `ids` gives (line, id) and may be a stream: nothing is kept if it raises. Raises
-    InvalidInput for a request that cannot be a job, KeyReused for a key of another request.
+    `ids` gives (line, id) and may be a stream: nothing is kept if it raises. A request with
+    filters comes without any. Raises InvalidInput for a request that cannot be a job, KeyReused
+    for a key of another request.
     """
-    new = new_job(request, catalogue=catalogue, who=who)
-    digest = Digest(_header(new))
-    checked = digest.watch(check_ids(ids, catalogue))
+    new = new_job(request, catalogue=catalogue, who=who, choices=choices)
+    asked = chosen_filters(request.filters, choices).asked
+    digest = Digest(_header(new, asked))
+    wanted = check_ids(ids, catalogue) if request.filters is None else no_ids(ids)
     rank = catalogue.rank(catalogue.project.name)
-    return store.submit(new, checked, digest, rank)
+    return store.submit(new, digest.watch(wanted), digest, rank)
 
 
-def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJob:
+def new_job(
+    request: DeleteProjects,
+    *,
+    catalogue: Catalogue,
+    who: Who,
+    choices: Choices = NOTHING_ELSE,
+) -> NewJob:
     """The request as a job; InvalidInput names what is wrong with it and what there is."""
     _check_text(request)
+    return NewJob(
+        account=request.account,
+        provider=catalogue.provider,
+        action="cleanup" if request.keep_projects else "delete_projects",
+        options=_options(request, catalogue, choices),
+        reason=clean(request.reason, len(request.reason)).strip(),
+        who=who,
+        key=request.key,
+        dry_run=request.dry_run,
+        priority=request.priority,
+        not_before=request.not_before,
+        parent_job_id=request.parent_job_id,
+    )
+
+
+def _options(request: DeleteProjects, catalogue: Catalogue, choices: Choices) -> JobOptions:
     cascade = _cascade(request, catalogue)
     if request.cascade_mode not in {"foreground", "background"}:
         raise InvalidInput(
@@ -102,26 +140,22 @@ def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJo
     if request.on_child_refused not in {"stop", "proceed"}:
         raise InvalidInput(f"no such choice {request.on_child_refused!r}", fix="stop or proceed")
     background = request.cascade_mode == "background"
-    return NewJob(
-        account=request.account,
-        provider=catalogue.provider,
-        action="delete_projects",
-        options=JobOptions(
-            cascade=cascade,
-            background=background,
-            recheck=bool(cascade) and request.recheck_children and not background,
-            on_child_refused=request.on_child_refused,
-            max_items=request.max_items,
-            auto_confirm=request.yes,
-            filters=request.filters,
-        ),
-        reason=clean(request.reason, len(request.reason)).strip(),
-        who=who,
-        key=request.key,
-        dry_run=request.dry_run,
-        priority=request.priority,
-        not_before=request.not_before,
-        parent_job_id=request.parent_job_id,
+    if request.keep_projects:
+        check_cleanup(cascade, background=background)
+    if request.stop_timer:
+        check_timer(catalogue)
+    project_goes = bool(cascade) and not (background or request.keep_projects)
+    return JobOptions(
+        cascade=cascade,
+        background=background,
+        recheck=request.recheck_children and project_goes,
+        keep_projects=request.keep_projects,
+        on_child_refused=request.on_child_refused,
+        stop_timer=request.stop_timer,
+        max_items=request.max_items,
+        auto_confirm=request.yes,
+        filters=dict(chosen_filters(request.filters, choices).canonical),
+        provider_options=chosen_options(request.provider_options, choices),
     )
 
 
@@ -183,12 +217,22 @@ def check_ids(ids: Iterable[tuple[int, str]], catalogue: Catalogue) -> Iterator[
         )
 
 
-def _header(new: NewJob) -> str:
+def no_ids(ids: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Nothing: filters select the projects. InvalidInput if there is an id all the same."""
+    for line, _ in ids:
+        raise InvalidInput(
+            f"line {line} is an id, and there are filters too", fix="give either ids or filters"
+        )
+    return iter(())
+
+
+def _header(new: NewJob, asked: Sequence[tuple[str, str]]) -> str:
+    """A request without its ids; ages stay ages, so that asking again is the same request."""
     facts = {
         "account": new.account,
         "action": new.action,
         "dry_run": new.dry_run,
-        "options": asdict(new.options),
+        "options": asdict(replace(new.options, filters=dict(asked))),
         "not_before": new.not_before and new.not_before.astimezone(UTC),
         "parent": new.parent_job_id,
     }

@@ -24,11 +24,12 @@ from worker.domain.decide import Step
 from worker.domain.errors import LeaseLost
 from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.ports import AccountRow, Lease
-from worker.store.cascade import AT_REST
+from worker.store.cascade import AT_REST, after_timer
 from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
+from worker.store.rows import OPTIONS
 
 _ACTIVE = [state.value for state in ACTIVE]
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
@@ -126,7 +127,9 @@ def _in_turn(job: Row[Any]) -> ColumnElement[bool]:
         return true()
     if job.state == JobState.PLANNING.value:
         return ITEMS.c.step == Step.READ.value
-    return true() if job.canary_position is None else ITEMS.c.position <= job.canary_position
+    early = true() if job.canary_position is None else ITEMS.c.position <= job.canary_position
+    stops_timer = OPTIONS.validate_json(job.options).stop_timer
+    return and_(early, after_timer(job.id)) if stops_timer else early
 
 
 class Accounts:

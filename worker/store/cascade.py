@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
-from worker.domain.calls import PROJECT
+from worker.domain.calls import PROJECT, TIMER
 from worker.domain.decide import Step
 from worker.domain.outcomes import Bucket, Outcome
 from worker.domain.states import ItemState
@@ -26,6 +26,17 @@ AT_REST = and_(
     ITEMS.c.step != Step.LOOK.value,
 )
 """Items of which no call is under way, and none was sent whose answer was lost."""
+
+
+def after_timer(job_id: str) -> ColumnElement[bool]:
+    """Items that may go now in a job that stops the timer first: it alone, until it has ended."""
+    timer = ITEMS.alias("timer")
+    runs = exists().where(
+        timer.c.job_id == job_id,
+        timer.c.kind == TIMER,
+        timer.c.state != ItemState.SETTLED.value,
+    )
+    return or_(ITEMS.c.kind == TIMER, ~runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

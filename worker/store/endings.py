@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from worker.domain.calls import TIMER
 from worker.domain.canary import canary_verdict
 from worker.domain.outcomes import Outcome, final_state
 from worker.domain.states import ItemState, JobState, Waiting
-from worker.ports import Job, Lease, WaitingOn
+from worker.ports import Item, Job, Lease, WaitingOn
 from worker.store import cascade, entries
 from worker.store.accounts import LEFT_OUT, fence
 from worker.store.cascade import SettledItem
@@ -41,7 +42,7 @@ class Endings:
             lease = fence(conn, lease, self._length)
             lock_heads(conn, [f"job:{job.id}"])
             rows = conn.execute(wanted.order_by(ITEMS.c.id).limit(_CHUNK)).all()
-            settled = [SettledItem.of(item_of(row), Outcome.UNPROCESSED, why) for row in rows]
+            settled = [_left_out(item_of(row), why) for row in rows]
             cascade.settle(conn, settled)
             settled += cascade.follow(conn, settled, {job.id: job})
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
@@ -99,6 +100,13 @@ class Endings:
             waiting=waiting,
             paused_from=JobState.RUNNING.value,
         )
+
+
+def _left_out(item: Item, why: str) -> SettledItem:
+    """An item nobody attempts any more; a timer that was sent may be stopped all the same."""
+    if item.seen.target.kind == TIMER and item.progress.lost:
+        return SettledItem.of(item, Outcome.UNKNOWN, f"sent, and its answer was lost; {why}")
+    return SettledItem.of(item, Outcome.UNPROCESSED, why)
 
 
 def outcomes(conn: Connection, job_id: str, *which: ColumnElement[bool]) -> Mapping[Outcome, int]:

@@ -115,6 +115,9 @@ def _detail(call: Call) -> dict[str, Any]:
         detail["source"] = call.source
     if call.action is Action.LIST:
         detail["page"] = call.cursor or "1"
+    for name, pairs in (("filters", call.filters), ("options", call.options)):
+        if pairs:
+            detail[name] = [f"{key}={value}" for key, value in pairs]
     if len(call.targets) > 1:
         detail["ids"] = [target.external_id for target in call.targets]
     return detail

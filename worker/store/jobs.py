@@ -9,19 +9,18 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from sqlalchemy import Connection, case, func, insert, select, text, update
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import IntegrityError
 
 from worker.domain.audit import Event
-from worker.domain.calls import PROJECT
-from worker.domain.decide import Step
+from worker.domain.calls import PROJECT, TIMER
 from worker.domain.errors import KeyReused, NotFound
 from worker.domain.outcomes import Outcome
-from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.states import JobState, Waiting
 from worker.ports import (
     Counts,
     Item,
     Job,
+    JobOptions,
     Move,
     NewJob,
     Note,
@@ -33,6 +32,7 @@ from worker.store.accounts import ensure_account
 from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
+from worker.store.given import insert_items
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import job_entry, move, read_job, ring_bell
 from worker.store.rows import OPTIONS, PLAN, item_of, job_of, waiting_columns
@@ -42,14 +42,6 @@ _IN_MEMORY = 4_000_000
 """Characters of ids kept in memory while they come in; more go to a temporary file."""
 _STREAMED = {"yield_per": 1_000}  # for one statement: set on a connection it would stay
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_PG_ITEMS = text(
-    "INSERT INTO items (job_id, account, position, rank, kind, external_id, step) "
-    "SELECT :job_id, :account, row.position, :rank, 'project', row.external_id, :step "
-    "FROM unnest(CAST(:positions AS integer[]), CAST(:ids AS text[])) "
-    "AS row (position, external_id) "
-    "ON CONFLICT DO NOTHING"
-)
-_SQLITE_ITEMS = sqlite.insert(ITEMS).on_conflict_do_nothing()
 
 
 class Jobs:
@@ -155,6 +147,11 @@ class Jobs:
         with self._db.read() as conn, conn.execute(wanted, execution_options=_STREAMED) as rows:
             yield from map(item_of, rows)
 
+    def now(self) -> datetime:
+        """The database's time."""
+        with self._db.read() as conn:
+            return db_now(conn)
+
     def projects_of(self, job_id: str, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """The ids of the projects with an item that ended so, itself or below, in order."""
         own = case(
@@ -163,6 +160,7 @@ class Jobs:
         wanted = (
             select(own.label("project"), func.min(ITEMS.c.position).label("position"))
             .where(ITEMS.c.job_id == job_id, ITEMS.c.outcome.in_([o.value for o in outcomes]))
+            .where(ITEMS.c.kind != TIMER)
             .group_by(own)
             .order_by("position")
         )
@@ -215,15 +213,22 @@ def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: in
     ensure_account(conn, new.account)
     at = db_now(conn)
     conn.execute(insert(JOBS).values(**_job_values(new, job_id, at), digest=digest))
-    given, kept = _insert_items(conn, new, job_id, spool, rank)
+    given, kept = insert_items(conn, new, job_id, spool, rank)
     plan = PLAN.dump_json(PlanFacts(duplicates=given - kept)).decode()
     conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(plan=plan))
     ring_bell(conn, new.account, at)
     job = read_job(conn, job_id)
     detail = {"items": kept, "duplicates": given - kept, "why": new.reason, "key": new.key or ""}
+    detail |= _chosen(new.options)
     detail |= {"os_user": new.who.os_user, "host": new.who.host, "db_role": _role(conn)}
     append(conn, [job_entry(job, Event.JOB_SUBMITTED, actor=new.who.name, detail=detail)])
     return job
+
+
+def _chosen(options: JobOptions) -> dict[str, Any]:
+    """What of the options says which projects go, and how the provider is asked."""
+    chosen = {"filters": options.filters, "provider_options": dict(options.provider_options)}
+    return {name: dict(pairs) for name, pairs in chosen.items() if pairs}
 
 
 def _one(conn: Connection, which: Any, missing: str) -> Job:  # noqa: ANN401  an SQL condition
@@ -254,35 +259,6 @@ def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
         "created_at": at,
         **waiting_columns(waiting),
     }
-
-
-def _insert_items(
-    conn: Connection, new: NewJob, job_id: str, spool: IO[str], rank: int
-) -> tuple[int, int]:
-    """Insert the projects, a line of them at a time; returns how many were given, and kept."""
-    same = {
-        "job_id": job_id,
-        "account": new.account,
-        "rank": rank,
-        "step": (Step.READ if new.options.cascade else Step.READY).value,
-    }
-    given = kept = 0
-    spool.seek(0)
-    for line in spool:
-        chunk = json.loads(line)
-        positions = range(given + 1, given + len(chunk) + 1)
-        if conn.dialect.name == "postgresql":
-            values = {**same, "positions": list(positions), "ids": chunk}
-            kept += conn.execute(_PG_ITEMS, values).rowcount
-        else:
-            rows = [
-                {**same, "kind": PROJECT, "state": ItemState.PENDING.value}
-                | {"position": position, "external_id": external_id}
-                for position, external_id in zip(positions, chunk, strict=True)
-            ]
-            kept += conn.execute(_SQLITE_ITEMS, rows).rowcount
-        given += len(chunk)
-    return given, kept
 
 
 def _role(conn: Connection) -> str:

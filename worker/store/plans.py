@@ -12,7 +12,7 @@ from worker.domain.outcomes import Outcome
 from worker.domain.plan import PlanHash
 from worker.domain.states import HOLDING, ItemState, JobState
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
-from worker.store import cascade, entries
+from worker.store import cascade, entries, planned
 from worker.store.accounts import fence
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
@@ -112,6 +112,15 @@ class Plans:
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
             return len(settled)
 
+    def keep_projects(self, lease: Lease, job: Job) -> Job:
+        """Take the open projects out of a cleanup's items; `plan.kept` of the job counts them."""
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            if has_moved(conn, job):
+                return read_job(conn, job.id)
+            lock_heads(conn, [f"job:{job.id}"])
+            return planned.keep_projects(conn, lease, job)
+
     def arrange(self, lease: Lease, job: Job) -> None:
         """Put the items in order: the first kind of each project may go, the rest is blocked."""
         own = and_(
@@ -151,6 +160,7 @@ class Plans:
             job.action,
             ",".join(job.options.cascade),
             str(job.options.background),
+            *map("=".join, job.options.provider_options),
         )
         digest = PlanHash("\x1f".join(options))
         with self._db.read() as conn:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select, update
 
 from worker.domain.audit import Entry, Event, job_chain
+from worker.domain.calls import TIMER
 from worker.domain.decide import Step, lost_attempt
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Job, Lease, WaitingOn
@@ -45,7 +46,8 @@ def take_back(conn: Connection, lease: Lease) -> int:
 def _taken_back(row: Row[Any]) -> dict[str, Any]:
     now_at = item_of(row).progress
     now_at = replace(now_at, takeovers=now_at.takeovers + 1)
-    after = lost_attempt(now_at) if now_at.step is Step.DELETE else now_at
+    can_look = row.kind != TIMER
+    after = lost_attempt(now_at, can_look=can_look) if now_at.step is Step.DELETE else now_at
     return {"id": row.id, "state": ItemState.PENDING.value, **progress_columns(after)}
 
 

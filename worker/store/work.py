@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from worker.domain.audit import job_chain
-from worker.domain.calls import Seen
+from worker.domain.calls import PROJECT
 from worker.domain.decide import Settle, Step
 from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
@@ -18,7 +18,8 @@ from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
-from worker.store.rows import change_values, item_of, job_of, seen_columns, waiting_columns
+from worker.store.planned import insert_children, insert_found
+from worker.store.rows import change_values, item_of, job_of, waiting_columns
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
@@ -110,6 +111,9 @@ class SqlWorkStore:
             )
         elif job.canary_position is not None:
             ready = ready.where(ITEMS.c.position <= job.canary_position)
+        if job.options.stop_timer and job.state is not JobState.PLANNING:
+            due = due.where(cascade.after_timer(job.id))
+            ready = ready.where(cascade.after_timer(job.id))
         with self._db.read() as conn:
             found = list(conn.execute(due.order_by(ITEMS.c.due_at).limit(limit)))
             order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
@@ -189,9 +193,15 @@ def _settle_done(
     write_items(conn, changes)
     for one in done:
         if one.children:
-            _insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
+            insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
         if one.listing is not None:
             _write_listing(conn, one.job_id, one.listing, lease.now)
+    spared = [
+        item
+        for one in done
+        if one.found
+        for item in insert_found(conn, jobs[one.job_id], one.found, ranks[PROJECT])
+    ]
     settled = [
         SettledItem.of(change.item, change.decision.outcome, change.decision.reason)
         for one in done
@@ -200,7 +210,9 @@ def _settle_done(
     ]
     follow = cascade.follow(conn, settled, jobs)
     calls = [e for one in done for e in entries.of_call(one, jobs[one.job_id], lease)]
-    beside = [entries.of_settled(item, jobs[item.job_id], lease.owner) for item in follow]
+    beside = [
+        entries.of_settled(item, jobs[item.job_id], lease.owner) for item in [*spared, *follow]
+    ]
     append(conn, [*calls, *beside], heads=heads)
 
 
@@ -224,38 +236,6 @@ def _open(conn: Connection, lease: Lease, items: Sequence[int], listing: Sequenc
             raise RuntimeError("an intent was to be opened for an item that is not open")
     if listing:
         conn.execute(update(JOBS).where(JOBS.c.id.in_(listing)).values(list_token=lease.token))
-
-
-def _insert_children(
-    conn: Connection,
-    parent: Item,
-    account: str,
-    children: Sequence[Seen],
-    ranks: Mapping[str, int],
-) -> None:
-    known = conn.execute(
-        select(ITEMS.c.kind, ITEMS.c.external_id).where(ITEMS.c.parent_item_id == parent.id)
-    )
-    there = {(kind, external_id) for kind, external_id in known}
-    rows = [
-        {
-            "job_id": parent.job_id,
-            "account": account,
-            "position": parent.position,
-            "rank": ranks[child.target.kind],
-            "kind": child.target.kind,
-            "external_id": child.target.external_id,
-            "parent_external_id": parent.seen.target.external_id,
-            "parent_item_id": parent.id,
-            "goes_with_parent": child.goes_with_parent,
-            "step": Step.DELETE.value,
-            **seen_columns(child),
-        }
-        for child in {(c.target.kind, c.target.external_id): c for c in children}.values()
-        if (child.target.kind, child.target.external_id) not in there
-    ]
-    if rows:
-        conn.execute(insert(ITEMS), rows)
 
 
 def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now: datetime) -> None:

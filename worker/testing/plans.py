@@ -45,6 +45,10 @@ class MemoryPlans:
         self.steps.append("skip_duplicates")
         return self._duplicates.pop(0) if self._duplicates else 0
 
+    def keep_projects(self, lease: Lease, job: Job) -> Job:  # noqa: ARG002  there is one job
+        self.steps.append("keep_projects")
+        return job
+
     def arrange(self, lease: Lease, job: Job) -> None:  # noqa: ARG002  there is one job
         self.steps.append("arrange")
 

@@ -481,3 +481,34 @@ def test_a_delete_that_was_not_taken_is_checked_again_first() -> None:
 
     assert isinstance(decision, GoOn)
     assert decision.progress == a_progress(Step.RECHECK, attempts=1)
+
+
+# --- what no read shows ----------------------------------------------------------
+
+BLIND = replace(CASE, can_look=False)
+
+
+def test_a_lost_answer_about_what_no_read_shows_is_tried_again() -> None:
+    decision = after(Step.DELETE, an_answer(Verdict.AMBIGUOUS), BLIND)
+
+    assert isinstance(decision, GoOn)
+    assert decision.progress == a_progress(Step.DELETE, attempts=1, lost=1)
+    assert decision.state is ItemState.DEFERRED
+    assert decide(BLIND, decision.progress, an_answer(Verdict.ABSENT), POLICY, 0) == Settle(
+        outcome=Outcome.DELETED, reason="gone by an attempt whose answer was lost"
+    )
+
+
+def test_what_no_read_shows_is_unknown_once_its_attempts_are_used_up() -> None:
+    way = walked(Step.DELETE, [an_answer(Verdict.AMBIGUOUS)], BOUND, BLIND)
+
+    assert len(way) == POLICY.attempts
+    assert isinstance(way[-1].decision, Settle)
+    assert way[-1].decision.outcome is Outcome.UNKNOWN
+
+
+def test_what_no_read_shows_is_not_tried_again_once_its_job_stops() -> None:
+    decision = after(Step.DELETE, an_answer(Verdict.AMBIGUOUS), replace(BLIND, stopping=True))
+
+    assert isinstance(decision, Settle)
+    assert decision.outcome is Outcome.UNKNOWN

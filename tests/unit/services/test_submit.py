@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,16 +10,29 @@ import pytest
 
 from tests.builders import CATALOGUE, CHILDLESS, EPOCH, ME, a_job, a_request
 from worker.domain.errors import InvalidInput
+from worker.domain.filters import Filter, FilterType, portable
+from worker.domain.options import Option, OptionType
+from worker.ports import JobOptions
+from worker.services.choices import Choices
 from worker.services.submit import check_ids, new_job, submit
 from worker.testing.jobs import MemoryJobs
 
+CHOICES = Choices(
+    filters=(
+        Filter(name="status", type=FilterType.CHOICE, choices=("active", "inactive")),
+        *portable({"created_before": "created_lt"}),
+    ),
+    options=(Option(name="raw", type=OptionType.BOOL),),
+    now=EPOCH,
+)
 BAD_IDS = ["", "42/../../users/7", "..", "%2e%2e", "42\r\nX: y", "9" * 10_240, "٤٢", "-42", "4 2"]
 
 
 def submitted(*ids: str, store: MemoryJobs | None = None, **fields: Any) -> MemoryJobs:  # noqa: ANN401  any field of a request
     jobs = store or MemoryJobs(a_job(), at=EPOCH)
-    rows = enumerate(ids or ("42", "43"), start=1)
-    submit(a_request(**fields), rows, catalogue=CATALOGUE, who=ME, store=jobs)
+    given = (ids or ("42", "43")) if fields.get("filters") is None else ()
+    rows = enumerate(given, start=1)
+    submit(a_request(**fields), rows, catalogue=CATALOGUE, who=ME, store=jobs, choices=CHOICES)
     return jobs
 
 
@@ -201,7 +215,10 @@ def test_the_same_ids_and_options_are_the_same_request(same: dict[str, Any]) -> 
         {"max_items": 5},
         {"yes": True},
         {"parent_job_id": "j-0"},
-        {"filters": {"status": "inactive"}},
+        {"filters": ("status=inactive",)},
+        {"provider_options": ("raw=true",)},
+        {"cascade": ("all",), "keep_projects": True},
+        {"stop_timer": True},
     ],
     ids=str,
 )
@@ -216,3 +233,87 @@ def test_other_ids_are_another_request(ids: tuple[str, ...]) -> None:
 
 def test_another_start_is_another_request() -> None:
     assert digest(not_before=EPOCH + timedelta(days=1)) != digest()
+
+
+# --- filters, options, cleanup, the timer -------------------------------------------
+
+
+def options_of(**fields: Any) -> JobOptions:  # noqa: ANN401  any field of a request
+    return submitted(**fields).submitted[0].options
+
+
+def test_filters_take_the_place_of_ids_and_are_kept_with_every_moment_an_instant() -> None:
+    jobs = submitted(filters=("created_before=10d", "status=INACTIVE"))
+
+    assert jobs.ids_seen == 0
+    assert jobs.submitted[0].options.filters == {
+        "created_before": "2026-11-11T10:00:00.000Z",
+        "status": "inactive",
+    }
+
+
+def test_the_same_age_asked_for_later_is_the_same_request() -> None:
+    later = replace(CHOICES, now=EPOCH + timedelta(hours=3))
+    digests = []
+    for choices in (CHOICES, later):
+        jobs = MemoryJobs(a_job(), at=EPOCH)
+        request = a_request(filters=("created_before=10d",))
+        submit(request, (), catalogue=CATALOGUE, who=ME, store=jobs, choices=choices)
+        digests += jobs.digests
+
+    assert digests[0] == digests[1]
+    assert digests[0] != digest(filters=("created_before=11d",))
+
+
+@pytest.mark.parametrize(
+    "given", [(), ("",), ("status=",), ("state=active",), ("created_before=soon",)], ids=str
+)
+def test_an_empty_unknown_or_wrong_filter_is_never_read_as_all(given: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        submitted(filters=given)
+
+    assert refused.value.exit_code == 2
+    assert refused.value.fix
+
+
+def test_ids_and_filters_do_not_go_together() -> None:
+    jobs = MemoryJobs(a_job(), at=EPOCH)
+    request = a_request(filters=("status=active",))
+
+    with pytest.raises(InvalidInput, match="there are filters too"):
+        submit(request, [(1, "42")], catalogue=CATALOGUE, who=ME, store=jobs, choices=CHOICES)
+
+    assert not jobs.submitted
+
+
+def test_the_options_of_a_provider_are_checked_and_kept() -> None:
+    assert options_of(provider_options=("raw=TRUE",)).provider_options == (("raw", "true"),)
+    with pytest.raises(InvalidInput, match="rwa"):
+        submitted(provider_options=("rwa=true",))
+    with pytest.raises(InvalidInput, match="no options"):
+        new_job(a_request(provider_options=("raw=true",)), catalogue=CATALOGUE, who=ME)
+
+
+def test_a_cleanup_is_an_action_of_its_own_and_checks_no_project_again() -> None:
+    jobs = submitted(cascade=("tasks",), keep_projects=True)
+
+    assert jobs.submitted[0].action == "cleanup"
+    assert jobs.submitted[0].options.keep_projects
+    assert not jobs.submitted[0].options.recheck
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"cascade": ("none",)}, {"cascade": ("all",), "cascade_mode": "background"}],
+    ids=str,
+)
+def test_a_cleanup_needs_children_that_go_by_themselves(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="--keep-projects"):
+        submitted(keep_projects=True, **fields)
+
+
+def test_a_timer_can_only_be_stopped_where_there_is_one() -> None:
+    assert options_of(stop_timer=True).stop_timer
+    request = a_request(stop_timer=True, cascade=None)
+    with pytest.raises(InvalidInput, match="plain has no timer"):
+        new_job(request, catalogue=CHILDLESS, who=ME)
