@@ -59,24 +59,28 @@ def accounts(out: Output) -> None:
 @accounts.command()
 @click.argument("account")
 @talks
-def check(out: Output, account: str) -> None:
-    """Make one call that reads, show what came back, and let a parked account go on.
+def check(out: Output, account: str) -> int:
+    """Make a call that reads, show what came back, and let a parked account go on.
+
+    Exits 4 if the provider says that the account may not delete projects.
 
     \b
     Examples:
       bulkdel accounts check acme
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.cli.accounts_check import check_account
+    from worker.cli.exits import CREDENTIALS
 
     desk = open_desk()
     chosen = desk.config.account(account)
     checked = check_account(desk, chosen)
+    code = CREDENTIALS if checked.may_delete is False else 0
     if out.json:
         out.record(_checked_view(checked))
-        return
+        return code
     out.data(f"{account}: {chosen.provider} answers, and the token is good")
     out.data(f"  organisation  {selector_value(chosen)}")
-    out.data("  rights        may read projects; whether it may delete shows the first deletion")
+    out.data(f"  rights        {rights_line(checked)}")
     first = f", the first is {checked.example}" if checked.example else ""
     more = "more than " if checked.more else ""
     out.data(f"  seen          {more}{checked.projects} projects{first}")
@@ -84,6 +88,17 @@ def check(out: Output, account: str) -> None:
         out.data(f"  quota         {line}")
     if checked.unparked:
         out.data(f"  {account} was parked, and goes on now")
+    return code
+
+
+def rights_line(checked: "Checked") -> str:
+    """What the account may do, as far as the provider says it."""
+    if checked.rights is None:
+        return "may read projects; whether it may delete shows the first deletion"
+    there = ", ".join(sorted(checked.rights))
+    if checked.may_delete:
+        return f"may {there}"
+    return f"may {there}, but not delete: nothing can be deleted with this account"
 
 
 def selector_value(account: "Account") -> str:
@@ -187,7 +202,8 @@ def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[s
 def _checked_view(checked: "Checked") -> dict[str, Any]:
     return {
         "account": checked.account,
-        "ok": True,
+        "ok": checked.may_delete is not False,
+        "rights": None if checked.rights is None else sorted(checked.rights),
         "projects": checked.projects,
         "more": checked.more,
         "unparked": checked.unparked,

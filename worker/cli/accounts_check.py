@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from worker.bootstrap import Desk
 from worker.config.accounts import Account
 from worker.domain.audit import Entry, Event, account_chain
-from worker.domain.calls import Action, Answer, Call
+from worker.domain.calls import CAPABILITIES, Action, Answer, Call
 from worker.domain.errors import (
     BulkdelError,
     CredentialsMissing,
@@ -30,14 +30,15 @@ from worker.store import audit_log
 from worker.store.chain import append
 from worker.store.engine import now
 from worker.store.presence import deployment
-from worker.wiring import account_facts, addresses, connection_of, secret_of
+from worker.wiring import account_facts, addresses, connection_of, dialect_for, secret_of
 
 LIST = Call(action=Action.LIST)
+RIGHTS = Call(action=Action.READ, source=CAPABILITIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """An account that works, and what its one call showed."""
+    """An account that works, and what its calls showed; `rights` None: not known."""
 
     account: str
     projects: int
@@ -45,33 +46,49 @@ class Checked:
     example: str
     quota: tuple[str, ...]
     unparked: bool
+    rights: frozenset[str] | None = None
+
+    @property
+    def may_delete(self) -> bool | None:
+        """Whether the account may delete projects; None if the provider does not say."""
+        return None if self.rights is None else "delete" in self.rights
 
 
 def check_account(desk: Desk, account: Account) -> Checked:
-    """List one page of projects; on success a parked account goes on.
+    """List one page of projects, and ask what the account may do where the provider says it.
+
+    On success a parked account goes on, unless it is said that it may not delete.
 
     Raises CredentialsMissing if the token is not there or is refused, Refused if the limits
     leave no room, Unreachable without Redis or without a clear answer, and InvalidInput if the
     provider takes the request for malformed.
     """
     secret_of(account)  # before anything else: without it there is nothing to check
-    answer, quota = asyncio.run(_ask(desk, account, gate_of(desk)))
+    answer, quota = asyncio.run(_ask(desk, account, LIST))
     if answer.verdict is Verdict.TOKENLESS and answer.retry_after is None:
         # The access token had ended; now there is, or will be, another one.
-        answer, quota = asyncio.run(_ask(desk, account, gate_of(desk)))
+        answer, quota = asyncio.run(_ask(desk, account, LIST))
     if (error := failure_of(answer, account)) is not None:
         raise error
+    rights = None
+    if dialect_for(account).capabilities is not None:
+        said, quota = asyncio.run(_ask(desk, account, RIGHTS))
+        rights = (said.reading.methods if said.verdict is Verdict.SEEN else None) or None
     names = [seen.name or seen.target.external_id for seen in answer.reading.projects]
-    return Checked(
+    checked = Checked(
         account=account.name,
         projects=len(names),
         more=bool(answer.reading.next_cursor),
         example=next(iter(names), ""),
         quota=tuple(quota),
-        unparked=desk.accounts.unpark(
-            account.name, actor=desk.who.name, why="accounts check succeeded"
-        ),
+        unparked=False,
+        rights=rights,
     )
+    if checked.may_delete is False:
+        return checked
+    why = "accounts check succeeded"
+    unparked = desk.accounts.unpark(account.name, actor=desk.who.name, why=why)
+    return replace(checked, unparked=unparked)
 
 
 def gate_of(desk: Desk) -> RedisGate:
@@ -115,7 +132,8 @@ def failure_of(answer: Answer, account: Account) -> BulkdelError | None:
             assert_never(answer.verdict)
 
 
-async def _ask(desk: Desk, account: Account, gate: RedisGate) -> tuple[Answer, Sequence[str]]:
+async def _ask(desk: Desk, account: Account, call: Call) -> tuple[Answer, Sequence[str]]:
+    gate = gate_of(desk)
     tokens = RedisTokens.at(addresses(desk.settings).redis)
     provider = HttpProvider(connection_of(account, tokens))
     facts = account_facts(account, desk.config)
@@ -123,8 +141,8 @@ async def _ask(desk: Desk, account: Account, gate: RedisGate) -> tuple[Answer, S
     lease = account.call_timeout + MARGIN
     try:
         grant = await _grant(desk, gate, facts, lease)
-        answer = await provider.perform(LIST)
-        _write_down(desk, account, answer)
+        answer = await provider.perform(call)
+        _write_down(desk, account, call, answer)
         back = [Return(permit=permit, used=was_sent(answer)) for permit in grant.permits]
         await gate.exchange(purses, back=back, want=0, lease=lease)
         closed = closed_for(answer, purses[0], _now(desk))
@@ -181,8 +199,9 @@ def quota_line(purse: Purse, used: int) -> str:
     )
 
 
-def _write_down(desk: Desk, account: Account, answer: Answer) -> None:
+def _write_down(desk: Desk, account: Account, call: Call, answer: Answer) -> None:
     """No call without a trace: one that belongs to no job is on its account's chain."""
+    where = {"page": "1"} if call.action is Action.LIST else {"source": call.source}
     entry = Entry(
         chain=account_chain(account.name),
         account=account.name,
@@ -196,7 +215,7 @@ def _write_down(desk: Desk, account: Account, answer: Answer) -> None:
         message=answer.message,
         request_id=answer.request_id,
         duration_ms=round(answer.duration.total_seconds() * 1000),
-        detail={"action": LIST.action.value, "page": "1", "why": "accounts check"},
+        detail={"action": call.action.value, **where, "why": "accounts check"},
     )
     with desk.db.write() as connection:
         append(connection, [entry])

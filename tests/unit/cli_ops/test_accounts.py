@@ -11,6 +11,7 @@ from tests.unit.cli_ops.conftest import CONFIG, Bulkdel, rows
 from worker import embedded
 from worker.cli.accounts import used_cells
 from worker.domain.limits import Purse, PurseBook, Window
+from worker.sandbox.client import Control
 from worker.store.engine import Database
 from worker.store.models import ACCOUNTS
 
@@ -148,3 +149,48 @@ def test_a_provider_that_is_not_there_is_exit_9_and_costs_nothing(
 
     assert bulkdel("accounts", "check", "acme").exit_code == 9
     assert rows(bulkdel("accounts", "--json"))[0]["purses"][0]["used"]["today"] == 0
+
+
+# --- Truto: what an account may do is said --------------------------------------
+
+CRM = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+
+
+@pytest.fixture
+def crm(home: Path, sandbox: str, bulkdel: Bulkdel, monkeypatch: pytest.MonkeyPatch) -> Control:
+    """An account of Truto, as `init` writes it, and the control of its provider."""
+    monkeypatch.setenv("CRM_TOKEN", "crm-token")
+    url = sandbox.partition("/books")[0]
+    how = ("--base-url", url, "--integrated-account-id", CRM, "--name", "crm", "--yes")
+    result = bulkdel("init", "--provider", "truto", *how)
+    assert result.exit_code == 0, result.output
+    assert (home / "bulkdel.toml").exists()
+    control = Control(sandbox)
+    control.truto(CRM, token="crm-token")
+    control.seed(CRM, projects=2, first_id=100)
+    return control
+
+
+@pytest.mark.enable_socket
+@pytest.mark.usefixtures("crm", "valkey")
+def test_a_check_says_what_an_account_of_truto_may_do(bulkdel: Bulkdel) -> None:
+    result = bulkdel("accounts", "check", "crm")
+
+    assert result.exit_code == 0, result.output
+    assert "may delete, get, list" in result.stdout
+    assert [row["event"] for row in rows(bulkdel("audit", "--json"))] == ["call", "call"]
+
+
+@pytest.mark.enable_socket
+@pytest.mark.usefixtures("valkey")
+def test_a_check_of_an_account_that_may_not_delete_says_so_and_is_exit_4(
+    bulkdel: Bulkdel, crm: Control
+) -> None:
+    crm.truto(CRM, token="crm-token", capabilities=["list", "get"])
+
+    result = bulkdel("accounts", "check", "crm")
+    view = rows(bulkdel("accounts", "check", "crm", "--json"))[0]
+
+    assert result.exit_code == 4, result.output
+    assert "but not delete" in result.stdout
+    assert (view["ok"], view["rights"]) == (False, ["get", "list"])
