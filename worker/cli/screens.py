@@ -31,7 +31,9 @@ def plan_lines(
         lines += _row("state", f"{job.state}: {waits}")
         return [*lines, *_row("seen", f"{counts.total:,} items so far; nothing has been deleted")]
     lines += _row("deletes", f"{plan.items:,} items: {kinds(plan.by_kind)}")
+    lines += _row("filters", _pairs(job.options.filters))
     lines += _row("cascade", _cascade(job))
+    lines += _row("options", _pairs(dict(job.options.provider_options)))
     lines += _row("left out", _left_out(job, counts))
     lines += _costs(plan)
     lines += _findings(plan)
@@ -58,8 +60,14 @@ def _cascade(job: "Job") -> str:
     kinds = ", ".join(f"{kind}s" for kind in options.cascade)
     if options.background:
         return f"{kinds}: listed, and go with their project in one call"
+    if options.keep_projects:
+        return f"{kinds}: one call each; their projects stay"
     after = "read again before its end" if options.recheck else "not read again"
     return f"{kinds}: one call each, then their project, {after}"
+
+
+def _pairs(pairs: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in pairs.items())
 
 
 def _left_out(job: "Job", counts: "Counts") -> str:

@@ -103,7 +103,7 @@ def print_plan(out: Output, desk: "Desk", job: "Job") -> None:
     except BulkdelError:
         pass
     else:
-        organization, small = account.organization_id, account.auto_confirm_max
+        organization, small = account.selector_value, account.auto_confirm_max
     counts = desk.jobs.counts(job.id)
     out.data("\n".join(plan_lines(job, counts, organization=organization, small=small)))
 

@@ -224,3 +224,57 @@ def test_progress_is_on_stderr_and_never_an_animation(bulkdel: Bulkdel) -> None:
     assert "\r" not in result.stderr
     assert json.loads(result.stdout)["state"] == "succeeded"
     assert "planning" in result.stderr
+
+
+# --- filters, cleanup, the timer, options ----------------------------------------
+
+CHOSEN = ("submit", "--account", "acme", "--reason", "closed", "--cascade", "all")
+
+
+def test_filters_options_and_choices_are_kept_with_the_job(bulkdel: Bulkdel, desk: Desk) -> None:
+    given = ("--filter", "status=inactive", "--filter", "created_before=2025-01-31")
+    how = ("--keep-projects", "--stop-timer", "--no-wait-plan", "--json")
+
+    result = bulkdel(*CHOSEN, *given, *how)
+
+    job = desk.jobs.get(one(result)["id"])
+    assert result.exit_code == 0, result.output
+    assert (job.action, job.options.keep_projects) == ("cleanup", True)
+    assert job.options.filters == {
+        "created_before": "2025-01-31T00:00:00.000Z",
+        "status": "inactive",
+    }
+    assert [item.seen.target.kind for item in desk.jobs.items(job.id)] == ["timer"]
+    detail = json.loads(bulkdel("audit", "--job", job.id, "--json").stdout.splitlines()[0])
+    assert detail["detail"]["filters"] == dict(job.options.filters)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "there"),
+    [
+        (("--filter", ""), "there are: status"),
+        (("--filter", "status="), "active | inactive"),
+        (("--filter", "stats=active"), "did you mean status"),
+        (("--filter", "created_before=yesterday"), "365d"),
+        (("--filter", "status=active", "--ids", "1"), "exactly one of"),
+        (("--ids", "1", "--provider-option", "raw=1"), "leave --provider-option out"),
+        (("--ids", "1", "--keep-projects", "--cascade-mode", "background"), "--cascade-mode"),
+        ((), "--filter"),
+    ],
+    ids=str,
+)
+def test_a_wrong_choice_is_exit_2_says_what_there_is_and_keeps_no_job(
+    bulkdel: Bulkdel, desk: Desk, wrong: tuple[str, ...], there: str
+) -> None:
+    result = bulkdel(*CHOSEN, *wrong)
+
+    assert result.exit_code == 2
+    assert there in result.stderr
+    assert not desk.jobs.recent()
+
+
+def test_a_cleanup_without_children_is_exit_2(bulkdel: Bulkdel) -> None:
+    result = bulkdel("submit", *ONE, "--ids", "1", "--keep-projects")
+
+    assert result.exit_code == 2
+    assert "--cascade" in result.stderr
