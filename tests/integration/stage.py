@@ -34,6 +34,7 @@ from worker.testing.gate import CountingGate
 from worker.wiring import account_facts, confirm_rules, connection_of
 
 ORGANIZATION = "10234695"
+OLD = "20000001"
 CRM = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 TOKEN = "t-canary-41c7"
 LEASE = timedelta(seconds=30)
@@ -52,7 +53,7 @@ auto_confirm_max = 100000
 [accounts.old]
 provider = "zoho_books"
 base_url = "{{v3}}"
-organization_id = "{ORGANIZATION}"
+organization_id = "{OLD}"
 {OPEN}
 auto_confirm_max = 100000
 
@@ -184,9 +185,10 @@ async def on_stage(
             control=Control(sandbox.url),
             gate=CountingGate(lambda: datetime.now(UTC)),  # noqa: TID251 - the sandbox's clock is real
         )
-        await stage.tell("organization", ORGANIZATION, token=TOKEN)
+        for organization in (ORGANIZATION, OLD):
+            await stage.tell("organization", organization, token=TOKEN)
         await stage.tell("truto", CRM, token=TOKEN, provider=crm)
-        for account in (ORGANIZATION, CRM):
+        for account in (ORGANIZATION, OLD, CRM):
             await stage.tell("limits", account, windows=[])
         await stage.tell("purse", TOKEN, windows=[])
         try:

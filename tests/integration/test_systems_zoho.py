@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.stage import ORGANIZATION, Stage
+from tests.integration.stage import OLD, ORGANIZATION, Stage
 from worker.domain.errors import InvalidInput
 from worker.domain.states import JobState
 
@@ -46,10 +46,10 @@ async def test_filters_select_what_the_provider_says_they_select(
 
 
 async def test_portable_filters_of_v3_are_held_against_its_list(stage: Stage) -> None:
-    await stage.tell("seed", ORGANIZATION, projects=250, created_step=40_000, **SEED)
+    await stage.tell("seed", OLD, projects=250, created_step=40_000, **SEED)
     before = "2025-03-01T00:00:00Z"
     asked = {"created_time_millis_less_than": "1740787200000"}
-    expected = set(await stage.tell("select", ORGANIZATION, asked))
+    expected = set(await stage.tell("select", OLD, asked))
 
     job = await stage.run(account="old", filters=(f"created_before={before}",), cascade=("none",))
 
