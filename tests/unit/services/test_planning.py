@@ -1,5 +1,6 @@
 """The frozen plan in figures and findings."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from tests.builders import (
     some_facts,
 )
 from worker.domain.calls import Action, Call
+from worker.domain.filters import Filter, portable
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import FindingLevel
 from worker.domain.states import JobState
@@ -163,3 +165,57 @@ def test_the_next_page_is_the_one_the_job_stands_at() -> None:
     work = next_page(a_job(JobState.PLANNING, list_cursor="7"))
 
     assert work == Work(job_id="j-1", call=Call(action=Action.LIST, cursor="7"))
+
+
+# --- filters, cleanup, what is not seen ------------------------------------------
+
+FILTERS = (Filter(name="status"), *portable({"created_before": "created_lt"}))
+CHOSEN = JobOptions(
+    cascade=("task",),
+    filters={"created_before": "2025-01-31T00:00:00.000Z", "status": "inactive"},
+)
+
+
+def test_a_page_is_asked_for_by_the_filters_of_its_job() -> None:
+    job = a_job(JobState.PLANNING, options=CHOSEN, list_cursor="3")
+
+    call = next_page(job, FILTERS).call
+
+    assert call.cursor == "3"
+    assert call.filters == (("created_lt", "2025-01-31T00:00:00.000Z"), ("status", "inactive"))
+
+
+def test_filters_that_select_nothing_are_said() -> None:
+    nothing = planned(by_kind={}, own={})
+
+    assert ("warning", "nothing_selected") in codes(plan(nothing, CHOSEN))
+    assert ("warning", "nothing_selected") not in codes(plan(nothing))
+    assert ("warning", "nothing_selected") not in codes(plan(planned(), CHOSEN))
+
+
+def test_a_timer_alone_is_no_selection() -> None:
+    assert ("warning", "nothing_selected") in codes(plan(planned(by_kind={"timer": 1}), CHOSEN))
+
+
+def test_what_filters_found_was_listed() -> None:
+    assert ("warning", "not_listed") in codes(plan(planned(unlisted=2)))
+    assert ("warning", "not_listed") not in codes(plan(planned(unlisted=2), CHOSEN))
+
+
+def test_a_cleanup_says_what_it_keeps() -> None:
+    job = a_job(JobState.PLANNING, options=ALL, plan=PlanFacts(kept={"project": 3, "user": 2}))
+
+    made = make_plan(job, planned(by_kind={"task": 4}), some_facts(), EPOCH)
+
+    text = next(finding.text for finding in made.findings if finding.code == "kept")
+    assert made.kept == {"project": 3, "user": 2}
+    assert text.startswith("3 projects are kept")
+    assert "2 users" in text
+
+
+def test_a_plan_says_what_the_provider_never_shows() -> None:
+    blind = replace(CHILDLESS, blind="its tasks are not counted here")
+
+    made = plan(facts=some_facts(catalogue=blind), options=JobOptions())
+
+    assert [f.text for f in made.findings if f.code == "blind"] == [blind.blind]
