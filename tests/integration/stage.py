@@ -127,6 +127,10 @@ class Stage:
     async def run(self, ids: Iterable[str] = (), **fields: Any) -> Job:  # noqa: ANN401  any field of a request
         """Submit, confirm and work a job to its end."""
         job_id = await asyncio.to_thread(lambda: self.submit(ids, yes=True, **fields))
+        return await self.finished(job_id)
+
+    async def finished(self, job_id: str) -> Job:
+        """The job at its end, with an audit that holds."""
         job = await self._until(job_id, set(FINAL))
         assert verify(self.desk.db, job.id).problems == ()
         return job
