@@ -42,7 +42,6 @@ TITLES = {
 }
 
 NO_EFFECT_YET = (
-    "accounts.NAME.lists_comments",
     "accounts.NAME.canary.hold",
     "policies.NAME.",
 )

@@ -18,7 +18,7 @@ from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
-from worker.wiring import Accountbook, catalogue_of, confirm_rules, dialect_for, who_am_i
+from worker.wiring import Accountbook, catalogue_of, checked_dialect, confirm_rules, who_am_i
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Desk:
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
         """Keep a job and ring; `ids` may be a stream of (line, id), empty if there are filters."""
-        dialect = dialect_for(self.config.account(request.account))
+        dialect = checked_dialect(self.config.account(request.account))
         now = self.jobs.now() if request.filters is not None else EPOCH
         kept = submit(
             request,

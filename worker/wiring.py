@@ -172,9 +172,18 @@ def catalogue_of(account: Account) -> Catalogue:
     return dialect_for(account).catalogue
 
 
+def checked_dialect(account: Account) -> Dialect:
+    """The account's dialect; InvalidInput for settings that no call could be made with."""
+    dialect = dialect_for(account)
+    bulk_for(account)
+    check(dialect.options, account.options)
+    return dialect
+
+
 def dialect_for(account: Account) -> Dialect:
-    """How the account's provider speaks."""
-    return dialect_of(account.provider, account.dialect)
+    """How the account's provider speaks to it."""
+    dialect = dialect_of(account.provider, account.dialect)
+    return dialect if account.lists_comments else dialect.without("comment")
 
 
 def confirm_rules(account: Account) -> ConfirmRules:

@@ -1,8 +1,10 @@
 """Zoho Books from the first call to the last: filters, cleanup, the timer, background."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.integration.stage import OLD, ORGANIZATION, Stage
+from tests.integration.stage import OLD, ORGANIZATION, TOKEN, Stage, on_stage
 from worker.domain.errors import InvalidInput
 from worker.domain.states import JobState
 
@@ -200,3 +202,22 @@ async def test_our_own_user_and_system_comments_go_with_their_project(stage: Sta
     assert outcomes["comment", "deleted_with_parent"] == 2
     assert outcomes["user", "deleted_with_parent"] == 2
     assert {row["kind"] for row in await stage.deletions()} == {"user", "project"}
+
+
+# --- comments that cannot be listed -------------------------------------------------
+
+
+async def test_an_account_that_lists_no_comments_has_none_to_delete(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAGE_TOKEN", TOKEN)
+    async with on_stage(sqlite_url, tmp_path, more="lists_comments = false") as stage:
+        await stage.tell("organization", ORGANIZATION, token=TOKEN, comments_listed=False)
+        ids = await stage.tell("seed", ORGANIZATION, projects=2, tasks=1, comments=1)
+
+        with pytest.raises(InvalidInput, match="no kind comment"):
+            stage.submit(ids, cascade=("comments",))
+        job = await stage.run(ids, cascade=("all",))
+
+        assert stage.outcomes(job) == {("project", "deleted"): 2, ("task", "deleted"): 2}
+        assert "blind" in codes(stage, job.id)

@@ -7,7 +7,7 @@ import pytest
 from worker.config.accounts import Account, Config, load
 from worker.domain.errors import InvalidInput
 from worker.ratelimit.tokens import RedisTokens
-from worker.wiring import account_facts, connection_of
+from worker.wiring import account_facts, checked_dialect, connection_of
 
 ZOHO = """
 [accounts.acme]
@@ -87,3 +87,15 @@ def test_an_option_that_there_is_not_names_those_there_are(tmp_path: Path) -> No
         connection_of(account, TOKENS)
 
     assert "truto_response_format" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [ZOHO.format(dialect="v3", enabled="true"), TRUTO.format(options="truto_response = true")],
+    ids=["bulk", "options"],
+)
+def test_settings_that_no_call_could_be_made_with_are_found_before_a_job_is_kept(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(InvalidInput):
+        checked_dialect(account_of(tmp_path, text))

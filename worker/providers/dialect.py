@@ -6,7 +6,7 @@ that names a project.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.domain.catalogue import Catalogue
 from worker.domain.filters import Filter
@@ -156,6 +156,14 @@ class Dialect:
     bulk: Bulk | None = None
     capabilities: Capabilities | None = None
     is_default: bool = False  # taken where an account names no dialect
+
+    def without(self, kind: str) -> "Dialect":
+        """The same dialect of an account that cannot list its children of this kind."""
+        children = tuple(child for child in self.catalogue.children if child.name != kind)
+        blind = (
+            f"this account cannot list {kind}s: they are not counted, and go with their project"
+        )
+        return replace(self, catalogue=replace(self.catalogue, children=children, blind=blind))
 
     def source(self, name: str) -> Source | None:
         """The read of that name, if there is one."""
