@@ -44,6 +44,8 @@ TASK_LIMIT = 4.6
 """Seconds after which a task returns although calls of its slice are still in flight."""
 RING_WITHIN = timedelta(seconds=60)
 """Longer waits are the sweep's: a message with a countdown lives in a worker's memory."""
+LEASE_MARGIN = timedelta(seconds=15)
+"""A lease outlives the longest call by this; it is renewed every few seconds."""
 DRAIN = 25.0
 """Seconds that a stopping process waits for its calls in flight."""
 VERSION = version("bulkdel")
@@ -109,7 +111,7 @@ class Runtime:
     def _make_tools(self, config: Config, name: str) -> Tools:
         account = config.account(name)
         facts = account_facts(account, config)
-        lease = max(timedelta(seconds=30), account.call_timeout + timedelta(seconds=15))
+        lease = account.call_timeout + LEASE_MARGIN
         db = self.desk.db
         return Tools(
             facts=facts,

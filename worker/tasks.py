@@ -4,7 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from worker.app import app, runtime
+from worker.domain.errors import InvalidInput
 from worker.services.inbox import request_of
+from worker.telemetry import logger
+
+log = logger("tasks")
 
 
 @app.task(name="bulkdel.run_slice")
@@ -28,9 +32,13 @@ def sweep() -> None:
 @app.task(name="bulkdel.submit", acks_late=True, bind=True)
 def submit(self: Any, request: dict[str, Any]) -> str:  # noqa: ANN401  Celery's own task class
     """Take a job in for another service; the key makes a redelivery harmless."""
-    asked, ids = request_of(request)
     desk = runtime().desk.acting_as(f"task:{self.request.origin or 'unknown'}")
-    return desk.submit(asked, ids).job.id
+    try:
+        asked, ids = request_of(request)
+        return desk.submit(asked, ids).job.id
+    except InvalidInput as error:
+        log.warning("submission.refused", what=error.what, fix=error.fix)
+        return ""
 
 
 @app.task(name="bulkdel.run_policy")

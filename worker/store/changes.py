@@ -16,6 +16,8 @@ from worker.store.models import ITEMS
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _PG_TYPES = {column.name: column.type.compile(_POSTGRESQL) for column in ITEMS.columns}
 
+_MANY = 1_000
+
 
 def write_items(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Set columns of items: each row has the item's `id`, and all have the same columns.
@@ -32,6 +34,16 @@ def write_items(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         written = conn.execute(_write(names), plain)
     if written.rowcount != len(rows):
         raise RuntimeError("an item was to be changed that has its outcome already")
+
+
+def many_written(conn: Connection, rows: int) -> None:
+    """Have PostgreSQL look at the items anew once many were written, not a minute later.
+
+    Until then it plans for the small table it knows and reads all of a large one: 236 ms a
+    commit were measured instead of 9.
+    """
+    if rows >= _MANY and conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("ANALYZE items")
 
 
 @cache

@@ -30,6 +30,7 @@ from worker.ports import (
 )
 from worker.store.accounts import ensure_account
 from worker.store.chain import append, lock_heads
+from worker.store.changes import many_written
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.given import insert_items
@@ -216,6 +217,7 @@ def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: in
     given, kept = insert_items(conn, new, job_id, spool, rank)
     plan = PLAN.dump_json(PlanFacts(duplicates=given - kept)).decode()
     conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(plan=plan))
+    many_written(conn, kept)
     ring_bell(conn, new.account, at)
     job = read_job(conn, job_id)
     detail = {"items": kept, "duplicates": given - kept, "why": new.reason, "key": new.key or ""}

@@ -16,6 +16,7 @@ from worker.store import cascade, entries, planned
 from worker.store.accounts import fence
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
+from worker.store.changes import many_written
 from worker.store.engine import Database
 from worker.store.models import AUDIT, ITEMS, JOBS
 from worker.store.moves import has_moved, job_entry, move, read_job
@@ -143,10 +144,11 @@ class Plans:
         step = Step.RECHECK if job.options.recheck else Step.DELETE
         with self._db.write() as conn:
             fence(conn, lease, self._length)
-            conn.execute(update(ITEMS).where(goes).values(blocked))
-            conn.execute(update(ITEMS).where(own, ITEMS.c.rank > first).values(blocked))
-            conn.execute(update(ITEMS).where(projects).values(step=step.value))
+            with_it = conn.execute(update(ITEMS).where(goes).values(blocked))
+            later = conn.execute(update(ITEMS).where(own, ITEMS.c.rank > first).values(blocked))
+            all_of = conn.execute(update(ITEMS).where(projects).values(step=step.value))
             conn.execute(update(ITEMS).where(projects, waits).values(blocked))
+            many_written(conn, with_it.rowcount + later.rowcount + all_of.rowcount)
 
     def measure(self, job: Job) -> PlannedItems:
         """Count and hash the plan's open items, streamed in the order in which they go."""

@@ -1,0 +1,101 @@
+"""Running deployments, started when a test first needs one and kept for all that follow."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.site import Site
+from tests.acceptance.stack import Kind, Stack, a_stack
+
+HERE = Path(__file__).parent
+_numbers = count(1)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Everything in this folder is an acceptance test; some of it only at full length."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.acceptance)
+    if not config.getoption("--full"):
+        too_long = [item for item in items if _is_for_full_length_alone(item)]
+        config.hook.pytest_deselected(items=too_long)
+        items[:] = [item for item in items if item not in too_long]
+
+
+def _is_for_full_length_alone(item: pytest.Item) -> bool:
+    return any(mark.kwargs.get("full") for mark in item.iter_markers("number"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show the logs of the processes under a test that failed."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):  # type: ignore[attr-defined]  # pytest's own report
+        report.sections.append(("processes", stack.logs()))  # type: ignore[attr-defined]  # the same
+    return report
+
+
+class Stacks:
+    """The deployments of this run by what they rest on."""
+
+    def __init__(self, ending: ExitStack, folder: Path) -> None:
+        self._ending = ending
+        self._folder = folder
+        self._running: dict[Kind, Stack] = {}
+
+    def running(self, kind: Kind) -> Stack:
+        """A deployment with two workers; started if there is none yet."""
+        if kind not in self._running:
+            home = self._folder / kind.value
+            home.mkdir()
+            stack = self._ending.enter_context(a_stack(kind, home))
+            stack.start_workers(2)
+            self._running[kind] = stack
+        stack = self._running[kind]
+        if not stack.processes:  # a test that kills them failed half way
+            stack.start_workers(2)
+        return stack
+
+
+@pytest.fixture(scope="session")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+    """The deployments that tests share; one that disturbs its workers has one of its own."""
+    with ExitStack() as ending:
+        yield Stacks(ending, tmp_path_factory.mktemp("stacks"))
+
+
+@pytest.fixture(params=[Kind.POSTGRES, Kind.SQLITE], ids=str)
+def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
+    """A running deployment: on services, then on one machine with nothing installed."""
+    return stacks.running(request.param)
+
+
+@pytest.fixture
+def site(stack: Stack) -> Iterator[Site]:
+    """An account of its own on a running deployment."""
+    yield from a_site(stack)
+
+
+@pytest.fixture
+def other_site(stack: Stack) -> Iterator[Site]:
+    """Another account on the same deployment."""
+    yield from a_site(stack)
+
+
+def a_site(stack: Stack) -> Iterator[Site]:
+    """An account nobody else uses; afterwards nothing of the sandbox goes wrong any more."""
+    number = next(_numbers)
+    site = Site(
+        stack=stack,
+        account=f"site{number}",
+        organization=f"7000{number}",
+        since=len(stack.control.ledger()),
+    ).configure()
+    stack.control.organization(site.organization)
+    yield site
+    stack.control.clear_faults()
+    stack.control.latency(0)
