@@ -545,9 +545,16 @@ async def test_an_exchange_that_makes_no_sense_is_refused(
 # --- a gate that cannot be asked --------------------------------------------------------------
 
 
-async def test_a_gate_that_cannot_be_asked_says_so(bench: Bench) -> None:
-    if bench.cut is None:
-        pytest.skip("a server is not stopped for one test; the tests below start their own")
+@pytest.mark.parametrize("kind", ["counting", "fakeredis"])  # servers are stopped further below
+async def test_a_gate_that_cannot_be_asked_says_so(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    async with bench_of(kind, request) as bench:
+        await _cannot_be_asked(bench)
+
+
+async def _cannot_be_asked(bench: Bench) -> None:
+    assert bench.cut is not None
     purse = await bench.of()
     bench.cut()
 
