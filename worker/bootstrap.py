@@ -16,7 +16,7 @@ from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
-from worker.wiring import Accountbook, catalogue_of, confirm_rules, who_am_i
+from worker.wiring import Accountbook, catalogue_of, confirm_rules, place_of, who_am_i
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,15 @@ class Desk:
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
         """Keep a job and ring; `ids` may be a stream of (line, id)."""
-        catalogue = self.catalogue(request.account)
-        kept = submit(request, ids, catalogue=catalogue, who=self.who, store=self.jobs)
+        account = self.config.account(request.account)
+        kept = submit(
+            request,
+            ids,
+            catalogue=catalogue_of(account),
+            place=place_of(account),
+            who=self.who,
+            store=self.jobs,
+        )
         self.bell.ring(request.account)
         return kept
 

@@ -19,7 +19,7 @@ from worker.providers.dialect import (
 from worker.providers.reading import envelope_at
 from worker.providers.verdicts import DELETES, OK, OWN_WORD, READS, Row
 
-ID: Final = "[0-9]{1,19}"
+ID: Final = "[1-9][0-9]{0,18}"
 COMMENT, DOCUMENT, TASK, USER = "comment", "document", "task", "user"
 
 CATALOGUE = Catalogue(

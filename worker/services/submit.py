@@ -78,20 +78,21 @@ def submit(
     catalogue: Catalogue,
     who: Who,
     store: SubmitStore,
+    place: str = "",
 ) -> Submitted:
     """Keep the job; the caller rings the doorbell afterwards.
 
     `ids` gives (line, id) and may be a stream: nothing is kept if it raises. Raises
     InvalidInput for a request that cannot be a job, KeyReused for a key of another request.
     """
-    new = new_job(request, catalogue=catalogue, who=who)
+    new = new_job(request, catalogue=catalogue, place=place, who=who)
     digest = Digest(_header(new))
     checked = digest.watch(check_ids(ids, catalogue))
     rank = catalogue.rank(catalogue.project.name)
     return store.submit(new, checked, digest, rank)
 
 
-def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJob:
+def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who, place: str = "") -> NewJob:
     """The request as a job; InvalidInput names what is wrong with it and what there is."""
     _check_text(request)
     cascade = _cascade(request, catalogue)
@@ -105,6 +106,7 @@ def new_job(request: DeleteProjects, *, catalogue: Catalogue, who: Who) -> NewJo
     return NewJob(
         account=request.account,
         provider=catalogue.provider,
+        place=place,
         action="delete_projects",
         options=JobOptions(
             cascade=cascade,
@@ -186,6 +188,7 @@ def check_ids(ids: Iterable[tuple[int, str]], catalogue: Catalogue) -> Iterator[
 def _header(new: NewJob) -> str:
     facts = {
         "account": new.account,
+        "place": new.place,
         "action": new.action,
         "dry_run": new.dry_run,
         "options": asdict(new.options),

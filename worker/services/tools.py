@@ -38,6 +38,7 @@ class AccountFacts:
     canary_least: int
     call_timeout: timedelta
     confirm: ConfirmRules
+    place: str = ""  # where the account leads now
     latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
 
     @property
