@@ -67,20 +67,27 @@ class CeleryBell:
             send(RUN_SLICE, account, after)
 
 
-def send(task: str, account: str, after: timedelta) -> None:
-    """Send one message; a broker that cannot be reached is a warning, not an error."""
+def send(task: str, account: str, after: timedelta) -> bool:
+    """Send one message; a broker that cannot be reached is a warning and False, not an error."""
     seconds = min(after, LONGEST_COUNTDOWN).total_seconds()
     try:
         app.send_task(task, args=[account], countdown=seconds or None, retry=False)
     except (KombuError, OSError) as error:
         log.warning("doorbell.lost", account=account, error=type(error).__name__)
+        return False
+    return True
 
 
 class _SweepBell:
-    """The sweep's own rings, which are heard even where doorbells are switched off."""
+    """The sweep's own rings, heard even where doorbells are switched off or the broker is gone.
+
+    Without a broker the process works the account itself: no call leaves without a permit, but
+    what needs none goes on, and the jobs say what they wait for.
+    """
 
     def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
-        send(RUN_SLICE, account, after)
+        if not send(RUN_SLICE, account, after) and not after:
+            runtime().begin(account)
 
 
 @lru_cache(maxsize=1)

@@ -18,7 +18,14 @@ from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
-from worker.wiring import Accountbook, catalogue_of, checked_dialect, confirm_rules, who_am_i
+from worker.wiring import (
+    Accountbook,
+    catalogue_of,
+    checked_dialect,
+    confirm_rules,
+    place_of,
+    who_am_i,
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ class Desk:
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
         """Keep a job and ring; `ids` may be a stream of (line, id), empty if there are filters."""
-        dialect = checked_dialect(self.config.account(request.account))
+        account = self.config.account(request.account)
+        dialect = checked_dialect(account)
         now = self.jobs.now() if request.filters is not None else EPOCH
         kept = submit(
             request,
@@ -84,7 +92,12 @@ class Desk:
             catalogue=dialect.catalogue,
             who=self.who,
             store=self.jobs,
-            choices=Choices(filters=dialect.filters, options=dialect.options, now=now),
+            choices=Choices(
+                filters=dialect.filters,
+                options=dialect.options,
+                now=now,
+                place=place_of(account),
+            ),
         )
         self.bell.ring(request.account)
         return kept

@@ -21,7 +21,7 @@ from worker.ratelimit.port import Gate
 from worker.ratelimit.redis_gate import RedisGate
 from worker.ratelimit.tokens import RedisTokens
 from worker.services import control
-from worker.services.execute import Pulses, run_slice
+from worker.services.execute import Pulses, end_without_account, run_slice
 from worker.services.sweep import sweep
 from worker.services.tools import Tools
 from worker.store import presence
@@ -72,18 +72,26 @@ class Runtime:
 
     def work(self, account: str) -> None:
         """Work the account for one slice; returns within five seconds, whatever is in flight."""
-        if self._stopping.is_set():
-            return
-        future = asyncio.run_coroutine_threadsafe(self._slice(account), self._loop)
-        self._running.add(future)
-        future.add_done_callback(self._running.discard)
+        future = self.begin(account)
         try:
             future.result(timeout=TASK_LIMIT)
         except StillRunning:
             log.info("slice.draining", account=account)
 
+    def begin(self, account: str) -> Future[None]:
+        """Start a slice and do not wait for it."""
+        future = asyncio.run_coroutine_threadsafe(self._slice(account), self._loop)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future
+
     async def _slice(self, account: str) -> None:
+        if self._stopping.is_set():
+            return
         try:
+            if account not in self.desk.config.accounts:
+                await asyncio.to_thread(self._stand_in, account)
+                return
             tools = await asyncio.to_thread(self._tools_of, account)
             after = await run_slice(tools, self._pulses.of(account), self._stopping)
         except BulkdelError as error:
@@ -94,6 +102,13 @@ class Runtime:
             return
         if after is not None and after <= RING_WITHIN:
             await asyncio.to_thread(self.desk.bell.ring, account, after)
+
+    def _stand_in(self, account: str) -> None:
+        """End what is being stopped for an account this worker does not know, and say so."""
+        said = f"account {account} is not in {self.desk.settings.config.name} of {self.owner}"
+        lease = timedelta(seconds=30)
+        store, ends = SqlWorkStore(self.desk.db, {}), Endings(self.desk.db, lease)
+        end_without_account(store, ends, account=account, owner=self.owner, lease=lease, said=said)
 
     def _tools_of(self, account: str) -> Tools:
         """The account's tools; made anew when the configuration has changed."""

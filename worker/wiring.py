@@ -98,6 +98,7 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         filters=dialect.filters,
         options=dialect.options,
         bulk_size=bulk.size if bulk else 0,
+        place=place_of(account),
     )
 
 
@@ -192,7 +193,14 @@ def confirm_rules(account: Account) -> ConfirmRules:
         auto_confirm_max=account.auto_confirm_max,
         grace_above=account.grace.above,
         grace=account.grace.wait,
+        place=place_of(account),
     )
+
+
+def place_of(account: Account) -> str:
+    """Where an account leads: a plan made for one place is never carried out at another."""
+    whose = account.organization_id or account.integrated_account_id
+    return f"{account.provider} {account.base_url} {whose}"
 
 
 def who_am_i(settings: Settings) -> Who:

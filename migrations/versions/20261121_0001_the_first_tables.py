@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), server_default="", nullable=False),
         sa.Column("account", sa.String(length=63), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), server_default="", nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("options", sa.Text(), nullable=False),
         sa.Column("dry_run", sa.Boolean(), server_default=sa.text("false"), nullable=False),

@@ -48,11 +48,17 @@ def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
     from worker import supervisor
     from worker.config.accounts import load
     from worker.config.settings import Settings
+    from worker.domain.errors import Refused
 
     settings = Settings.load(os.environ)
     config = load(settings.config)
     _ready_database(settings, upgrade=upgrade)
     with _redis(settings) as embedded:
+        if embedded is not None and not embedded.owned:
+            raise Refused(
+                f"bulkdel up runs in {settings.data_dir} already",
+                fix="use that one, or end it with Ctrl-C first",
+            )
         env = environment(settings)
         children = _children(settings, env, workers=workers, concurrency=concurrency)
         valkey = None if embedded is None else embedded.child()
@@ -255,8 +261,7 @@ def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
 def _redis_in_words(settings: "Settings", embedded: "Embedded | None") -> str:
     if embedded is None:
         return _without_password(settings.redis_url or "")
-    whose = "its own Valkey" if embedded.owned else "the Valkey that runs already"
-    return f"{whose}, {embedded.socket}"
+    return f"its own Valkey, {embedded.socket}"
 
 
 def _without_password(url: str) -> str:

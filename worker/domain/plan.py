@@ -46,6 +46,11 @@ class Protection:
                 return f"protected name pattern {pattern}"
         return ""
 
+    def why_below(self, seen: Seen) -> str:
+        """Which rule spares a child through its project; empty if none does."""
+        parent = seen.target.parent_external_id
+        return f"its project {parent} has a protected id" if parent in self.ids else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:

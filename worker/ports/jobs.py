@@ -43,6 +43,7 @@ class NewJob:
 
     account: str
     provider: str
+    place: str = ""  # where the account leads: API and organisation
     action: str
     options: JobOptions
     reason: str
@@ -105,6 +106,7 @@ class Job:
     key: str | None
     account: str
     provider: str
+    place: str = ""
     action: str
     options: JobOptions
     dry_run: bool
@@ -184,6 +186,7 @@ class Note:
     actor: str
     why: str
     columns: Mapping[str, Any]
+    waiting: WaitingOn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,6 +117,10 @@ class EndStore(Protocol):
         """Settle up to a thousand items as `unprocessed`; returns how many there were."""
         ...
 
+    def spare(self, lease: Lease, job: Job, items: Sequence[Item], why: Mapping[int, str]) -> None:
+        """Settle items, none of them under way, as protected: `why` by item id."""
+        ...
+
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due; the job as moved, None if it stays."""
         ...

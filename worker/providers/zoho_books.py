@@ -23,7 +23,7 @@ from worker.providers.reading import envelope_at
 from worker.providers.verdicts import DELETES, OK, OWN_WORD, READS, Row
 from worker.providers.zoho_filters import FILTERS_V3, FILTERS_V4
 
-ID: Final = "[0-9]{1,19}"
+ID: Final = "[1-9][0-9]{0,18}"
 COMMENT, DOCUMENT, TASK, USER = "comment", "document", "task", "user"
 
 CATALOGUE = Catalogue(

@@ -24,6 +24,7 @@ class Choices:
     filters: tuple[Filter, ...] = ()
     options: tuple[Option, ...] = ()
     now: datetime = EPOCH
+    place: str = ""  # where the account leads: API and organisation
 
 
 def chosen_filters(given: Sequence[str] | None, choices: Choices) -> Filters:

@@ -22,6 +22,7 @@ class ConfirmRules:
     auto_confirm_max: int
     grace_above: int
     grace: timedelta
+    place: str = ""  # where the account leads now
 
 
 def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> Decide:
@@ -34,6 +35,8 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
         if yes and job.options.auto_confirm and job.state in _CONFIRMED:
             return None  # the worker did it already
         _check_confirmable(job, at)
+        if job.place != rules.place:
+            raise Refused(elsewhere(job, rules.place), fix="submit it again, or undo that change")
         small = job.plan.items <= rules.auto_confirm_max
         if word is not None and word.strip() != job.plan.word:
             raise Refused(
@@ -60,6 +63,11 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
         )
 
     return decide
+
+
+def elsewhere(job: Job, place: str) -> str:
+    """What to say of a job whose account leads to another place than its plan was made for."""
+    return f"account {job.account} leads to {place} now, the plan was made for {job.place}"
 
 
 _CONFIRMED = frozenset({JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING})
@@ -89,7 +97,7 @@ def _start(job: Job, at: datetime, rules: ConfirmRules) -> datetime:
     return max(at + grace, job.start_at or at)
 
 
-def pause(*, actor: str, why: str = "paused") -> Decide:
+def pause(*, actor: str, why: str = "") -> Decide:
     """Stop between calls; `resume` goes on from here."""
 
     def decide(job: Job, at: datetime) -> Move | None:  # noqa: ARG001  a decision is given the time
@@ -100,12 +108,12 @@ def pause(*, actor: str, why: str = "paused") -> Decide:
             raise Refused(f"job {job.id} is {stands}: it cannot be paused")
         waiting = WaitingOn(
             code=Waiting.CONFIRMATION,
-            sentence=f"{why} by {actor}; bulkdel resume {job.id} goes on",
+            sentence=f"{why or f'paused by {actor}'}; bulkdel resume {job.id} goes on",
         )
         return Move(
             to=JobState.PAUSED,
             actor=actor,
-            why=why,
+            why=why or "paused",
             waiting=waiting,
             columns={"paused_from": job.state.value},
         )
@@ -134,18 +142,19 @@ def resume(*, actor: str) -> Decide:
 def cancel(*, actor: str) -> Decide:
     """Stop for good: no new call leaves, the ones in flight are recorded, the rest is left out."""
 
-    def decide(job: Job, at: datetime) -> Move | Note | None:  # noqa: ARG001  a decision is given the time
+    def decide(job: Job, at: datetime) -> Move | Note | None:
         if job.state in FINAL:
             raise Refused(f"job {job.id} is {job.state} already")
         if job.stopping:
             return None
         columns = {"stopping": JobState.CANCELLED.value}
+        sentence = "being cancelled: a worker ends it, after it has looked up lost answers"
+        waiting = WaitingOn(code=Waiting.WORKER, sentence=sentence, since=at)
         if job.state is JobState.PAUSED:
             # A lease holder ends the job, and it works none that is paused.
             back = job.paused_from or JobState.RUNNING
-            waiting = WaitingOn(code=Waiting.WORKER, sentence="cancelled; the next worker ends it")
             return Move(to=back, actor=actor, why="cancelled", waiting=waiting, columns=columns)
-        return Note(actor=actor, why="cancelled", columns=columns)
+        return Note(actor=actor, why="cancelled", columns=columns, waiting=waiting)
 
     return decide
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from worker.domain.calls import Answer
 from worker.domain.errors import LeaseLost
 from worker.domain.states import JobState, Waiting
-from worker.ports import AccountRow, Batch, Job, Lease, WaitingOn
+from worker.ports import AccountRow, Batch, EndStore, Job, Lease, WaitingOn, WorkStore
 from worker.ratelimit.port import GateClosed
 from worker.services.queue import why_left_out
 from worker.services.slice import Ending, Slice, closed_gate
@@ -100,6 +100,24 @@ async def _end_stopping(part: Slice) -> None:
             while await off(tools.ends.leave_out, part.lease, job, why_left_out(job)):
                 pass
             await off(tools.ends.close, part.lease, job)
+
+
+def end_without_account(
+    work: WorkStore, ends: EndStore, *, account: str, owner: str, lease: timedelta, said: str
+) -> None:
+    """End what is being stopped, and let the other jobs say what they wait for."""
+    held = work.take_lease(account, owner, lease)
+    if held is None:
+        return
+    committed = work.commit(held, Batch(), lease)
+    for job in committed.jobs:
+        if job.stopping:
+            while ends.leave_out(committed.lease, job, why_left_out(job)):
+                pass
+            ends.close(committed.lease, job)
+    waiting = {job.id: _credentials(said) for job in committed.jobs if not job.stopping}
+    held = work.commit(committed.lease, Batch(waiting=waiting), lease).lease
+    work.give_lease(held, PARKED_LOOK)
 
 
 async def _is_still_parked(tools: Tools, row: AccountRow, lease: Lease) -> bool:

@@ -81,9 +81,14 @@ def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:
             return None
 
 
+def _whole_second(at: datetime) -> datetime:
+    """The next whole second: a reset at midnight is not said to come a moment before."""
+    return at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)
+
+
 def waiting_for(grant: Grant, now: datetime) -> WaitingOn:
     """Why a slice got fewer permits than it wanted, for people."""
-    wake = now + (grant.wait or timedelta(0))
+    wake = _whole_second(now + (grant.wait or timedelta(0)))
     match grant.reason:
         case WaitReason.DAY:
             text = (

@@ -12,6 +12,7 @@ from worker.ports import Done, Item, Job, Lease
 from worker.services import planning
 from worker.services.choices import with_options
 from worker.services.choose import Work, choose
+from worker.services.control import elsewhere
 from worker.services.tools import Tools, off
 
 AT_ONCE = 200
@@ -77,6 +78,8 @@ class Queue:
 
     async def _work_of(self, lease: Lease, job: Job) -> list[Work]:
         """The calls one job may make now; moves it on if there is none left to make."""
+        if await self._leads_elsewhere(job):
+            return []
         if job.stopping:
             left_out = await off(self.tools.ends.leave_out, lease, job, why_left_out(job))
             if left_out:
@@ -84,9 +87,7 @@ class Queue:
                 return []
         if job.state is JobState.PLANNING and not job.listed and not job.stopping:
             return await self._listing(lease, job)
-        items = await off(self.tools.work.load, lease, job, AT_ONCE)
-        if job.options.recheck:
-            items = [_fresh(item, lease) for item in items]
+        items = await self._due(lease, job)
         rechecks = [item.id for item in items if item.progress.step is Step.RECHECK]
         if rechecks:
             self.known |= await off(self.tools.work.children, rechecks)
@@ -94,6 +95,37 @@ class Queue:
             await self._move_on(lease, job)
         chosen = choose(items, self.tools.facts.catalogue, {job.id: job.options.cascade})
         return [with_options(work, job) for work in chosen]
+
+    async def _leads_elsewhere(self, job: Job) -> bool:
+        """Whether the account leads to another place than the job's plan; pauses such a job."""
+        place = self.tools.facts.place
+        if job.place == place or job.stopping:
+            return False
+        await off(self.tools.pause, job.id, elsewhere(job, place))
+        return True
+
+    async def _due(self, lease: Lease, job: Job) -> Sequence[Item]:
+        """Items due now, less what a protection spares meanwhile; old checks are made again."""
+        items = await off(self.tools.work.load, lease, job, AT_ONCE)
+        if job.state is JobState.PLANNING:
+            return items
+        items = await self._unprotected(lease, job, items)
+        return [_fresh(item, lease) for item in items] if job.options.recheck else items
+
+    async def _unprotected(self, lease: Lease, job: Job, items: Sequence[Item]) -> list[Item]:
+        """Spare what came under a protection since the plan was made."""
+        protection = self.tools.facts.protection
+        spared = {
+            item.id: why
+            for item in items
+            if item.progress.step in {Step.DELETE, Step.RECHECK}
+            and (why := protection.why(item.seen) or protection.why_below(item.seen))
+        }
+        if spared:
+            gone = [item for item in items if item.id in spared]
+            await off(self.tools.ends.spare, lease, job, gone, spared)
+            self._look_again()
+        return [item for item in items if item.id not in spared]
 
     async def _listing(self, lease: Lease, job: Job) -> list[Work]:
         waits = job.list_due_at is not None and job.list_due_at > lease.now

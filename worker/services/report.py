@@ -1,5 +1,6 @@
 """What came of a job, in a page: the sums, what did not go and why, and what to do about it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,9 @@ from worker.services.views import job_view
 
 IDS_NAMED = 10
 GROUPS_KEPT = 50
+GROUPS_READ = 5_000
+"""Reasons told apart while reading, before the most important ones are kept."""
+_IDS = re.compile(r"\b[0-9]{6,}\b")
 LEFT_OVER = tuple(outcome for outcome in Outcome if outcome.bucket is not Bucket.SUCCEEDED)
 """Outcomes that a report names items of."""
 
@@ -53,6 +57,16 @@ class Report:
     next: tuple[str, ...]
 
 
+def _code(item: Item) -> str:
+    """The provider's code, where it is what the outcome comes from."""
+    return "" if item.provider_code == "0" else item.provider_code
+
+
+def _alike(reason: str) -> str:
+    """The reason without the ids in it: a hundred projects with one fault are one group."""
+    return _IDS.sub("…", reason)
+
+
 def report_of(job: Job, counts: Counts, items: Iterable[Item]) -> Report:
     """Sum up; `items` are the job's with an outcome of `LEFT_OVER`, and may be a stream."""
     groups: dict[tuple[Outcome, str, str], list[str]] = {}
@@ -61,8 +75,8 @@ def report_of(job: Job, counts: Counts, items: Iterable[Item]) -> Report:
     for item in () if job.dry_run else items:
         if item.outcome is None or item.outcome.bucket is Bucket.SUCCEEDED:
             continue
-        key = (item.outcome, item.provider_code, item.reason)
-        if key not in groups and len(groups) == GROUPS_KEPT:
+        key = (item.outcome, _code(item), _alike(item.reason))
+        if key not in groups and len(groups) == GROUPS_READ:
             elsewhere += 1
             continue
         named = groups.setdefault(key, [])
@@ -80,10 +94,11 @@ def report_of(job: Job, counts: Counts, items: Iterable[Item]) -> Report:
         for key, named in groups.items()
     ]
     kept.sort(key=lambda group: (_ORDER[group.outcome.bucket], -group.count, group.outcome))
+    elsewhere += sum(group.count for group in kept[GROUPS_KEPT:])
     return Report(
         job=job,
         counts=counts,
-        groups=tuple(kept),
+        groups=tuple(kept[:GROUPS_KEPT]),
         elsewhere=elsewhere,
         next=tuple(_next(job, counts)),
     )

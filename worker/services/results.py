@@ -45,8 +45,11 @@ def result_of(
         case = _case(item, job, rules.catalogue, known)
         decision = decide(case, item.progress, answer, rules.policy, jitter)
         change = Change(item=item, decision=decision)
-        if item.progress.step is Step.READ and answer.verdict is Verdict.SEEN:
-            change, children = _read(change, answer, job, rules)
+        if answer.verdict is Verdict.SEEN:
+            if item.progress.step is Step.READ:
+                change, children = _read(change, answer, job, rules)
+            elif item.progress.step is Step.RECHECK:
+                change = _spared(change, answer, rules)
         changes.append(change)
     return Done(
         job_id=job.id,
@@ -81,10 +84,7 @@ def _read(
     reading = answer.reading
     itself = next((p for p in reading.projects), change.item.seen)
     seen = replace(itself, target=change.item.seen.target)
-    why = rules.protection.why(seen)
-    for child in reading.children:
-        below = rules.protection.why(child)
-        why = why or (below and f"its {child.target.kind} {child.target.external_id}: {below}")
+    why = _why_spared(seen, answer, rules.protection)
     if why:
         decision: Decision = Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why)
         return replace(change, decision=decision, seen=seen), ()
@@ -94,6 +94,23 @@ def _read(
         if child.target.kind in job.options.cascade
     )
     return replace(change, seen=seen), children
+
+
+def _spared(change: Change, answer: Answer, rules: Rules) -> Change:
+    """Just before the delete: a protection that came since the plan was made wins over it."""
+    why = _why_spared(change.item.seen, answer, rules.protection)
+    if not why:
+        return change
+    return replace(change, decision=Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why))
+
+
+def _why_spared(seen: Seen, answer: Answer, protection: Protection) -> str:
+    """Which rule spares a project: by itself, or by a child that a read shows below it."""
+    why = protection.why(seen)
+    for child in answer.reading.children:
+        below = protection.why(child)
+        why = why or (below and f"its {child.target.kind} {child.target.external_id}: {below}")
+    return why
 
 
 def page_of(

@@ -119,6 +119,7 @@ def new_job(
     return NewJob(
         account=request.account,
         provider=catalogue.provider,
+        place=choices.place,
         action="cleanup" if request.keep_projects else "delete_projects",
         options=_options(request, catalogue, choices),
         reason=clean(request.reason, len(request.reason)).strip(),
@@ -230,6 +231,7 @@ def _header(new: NewJob, asked: Sequence[tuple[str, str]]) -> str:
     """A request without its ids; ages stay ages, so that asking again is the same request."""
     facts = {
         "account": new.account,
+        "place": new.place,
         "action": new.action,
         "dry_run": new.dry_run,
         "options": asdict(replace(new.options, filters=dict(asked))),

@@ -43,6 +43,7 @@ class AccountFacts:
     filters: tuple[Filter, ...] = ()  # what `--filter` takes
     options: tuple[Option, ...] = ()  # what `--provider-option` takes
     bulk_size: int = 0  # projects that one bulk delete takes; 0: there is none, or it is off
+    place: str = ""  # where the account leads now
     latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
 
     @property

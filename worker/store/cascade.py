@@ -176,7 +176,8 @@ def _release_parents(
 
 
 def _why(child: Child) -> str:
-    code = f" (code {child.provider_code})" if child.provider_code else ""
+    failed = child.outcome is not None and child.outcome.bucket is Bucket.FAILED
+    code = f" (code {child.provider_code})" if failed and child.provider_code else ""
     return f"{child.kind} {child.external_id} ended {child.outcome}{code}"
 
 

@@ -1,6 +1,6 @@
 """How jobs end: what nobody will attempt any more, the canary, and the last move."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
@@ -47,6 +47,18 @@ class Endings:
             settled += cascade.follow(conn, settled, {job.id: job})
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
             return len(rows)
+
+    def spare(self, lease: Lease, job: Job, items: Sequence[Item], why: Mapping[int, str]) -> None:
+        """Settle items, none of them under way, as protected: `why` by item id."""
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            lock_heads(conn, [f"job:{job.id}"])
+            settled = [
+                SettledItem.of(item, Outcome.SKIPPED_PROTECTED, why[item.id]) for item in items
+            ]
+            cascade.settle(conn, settled)
+            settled += cascade.follow(conn, settled, {job.id: job})
+            append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
 
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due: past its canary, to `verifying`, or to its end.

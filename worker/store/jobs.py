@@ -199,7 +199,10 @@ class Jobs:
                     detail = {"why": what.why, **what.columns}
                     entry = job_entry(job, Event.JOB_CHANGED, actor=what.actor, detail=detail)
                     append(conn, [entry])
-                    conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(**what.columns))
+                    values = dict(what.columns)
+                    if what.waiting is not None:
+                        values |= waiting_columns(what.waiting)
+                    conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values))
                     return read_job(conn, job_id)
 
 
@@ -247,6 +250,7 @@ def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
         "key": new.key,
         "account": new.account,
         "provider": new.provider,
+        "place": new.place,
         "action": new.action,
         "options": OPTIONS.dump_json(new.options).decode(),
         "dry_run": new.dry_run,

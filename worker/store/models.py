@@ -88,6 +88,7 @@ class JobRow(Base):
     digest: Mapped[str] = mapped_column(server_default="")
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
     provider: Mapped[str]
+    place: Mapped[str] = mapped_column(server_default="")  # where the account led at submission
     action: Mapped[str]
     options: Mapped[str]  # JSON of ports.JobOptions
     dry_run: Mapped[bool] = mapped_column(server_default=false())

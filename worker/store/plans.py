@@ -159,6 +159,7 @@ class Plans:
         )
         options = (
             job.account,
+            job.place,
             job.action,
             ",".join(job.options.cascade),
             str(job.options.background),

@@ -34,6 +34,7 @@ def job_of(row: Row[Any]) -> Job:
         key=row.key,
         account=row.account,
         provider=row.provider,
+        place=row.place,
         action=row.action,
         options=OPTIONS.validate_json(row.options),
         dry_run=row.dry_run,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, select, update
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.calls import TIMER
 from worker.domain.decide import Step, lost_attempt
-from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
 from worker.ports import Job, Lease, WaitingOn
 from worker.store.chain import append
 from worker.store.changes import write_items
@@ -75,6 +75,13 @@ def start_due_jobs(conn: Connection, lease: Lease) -> None:
     ).all()
     for row in rows:
         move(conn, job_of(row), JobState.RUNNING, actor=lease.owner, waiting=at_work(lease.now))
+    in_hand = [state.value for state in ACTIVE]
+    conn.execute(
+        update(JOBS)
+        .where(JOBS.c.account == lease.account, JOBS.c.state.in_(in_hand), JOBS.c.stopping == "")
+        .where(JOBS.c.waiting_code == Waiting.WORKER.value)
+        .values(waiting_text=at_work(lease.now).sentence)
+    )
 
 
 def at_work(since: datetime) -> WaitingOn:

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from worker.domain.audit import job_chain
 from worker.domain.calls import PROJECT
 from worker.domain.decide import Settle, Step
-from worker.domain.states import ACTIVE, ItemState, JobState
+from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
 from worker.store import cascade, entries, takeover
 from worker.store.accounts import fence, lock_account, next_due
@@ -255,6 +255,9 @@ def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now:
 def _say_waiting(conn: Connection, job_id: str, waiting: WaitingOn, now: datetime) -> None:
     """Write what a job waits for; `since` stays while the reason stays."""
     values = dict(waiting_columns(waiting))
+    if waiting.code is Waiting.DEPENDENCY:
+        look = select(func.min(ITEMS.c.due_at)).where(ITEMS.c.job_id == job_id)
+        values["waiting_wake"] = conn.execute(look).scalar()
     same = JOBS.c.waiting_code == waiting.code.value
     del values["waiting_since"]
     in_hand = and_(JOBS.c.id == job_id, _IN_HAND)  # a person may have paused it meanwhile

@@ -10,7 +10,15 @@ from worker.domain.errors import Refused
 from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import FINAL, JOB_MOVES, PAUSABLE, JobState, Waiting
 from worker.ports import Job, JobOptions, Move, Note
-from worker.services.control import PLAN_LIVES, cancel, confirm, overdue, pause, resume
+from worker.services.control import (
+    PLAN_LIVES,
+    ConfirmRules,
+    cancel,
+    confirm,
+    overdue,
+    pause,
+    resume,
+)
 
 WORD = "delete 3 acme 9f3a"
 RULES = some_rules()
@@ -133,13 +141,23 @@ def test_a_pause_remembers_where_it_stopped(state: JobState) -> None:
     assert "bulkdel resume j-1" in move.waiting.sentence
 
 
+def test_a_plan_made_for_another_place_is_not_carried_out_here() -> None:
+    rules = ConfirmRules(
+        auto_confirm_max=10, grace_above=500, grace=timedelta(0), place="zoho_books https://one 9"
+    )
+    job = a_job(JobState.AWAITING_CONFIRMATION, planned_at=EPOCH, place="zoho_books https://one 1")
+
+    with pytest.raises(Refused, match="the plan was made for zoho_books https://one 1"):
+        confirm(rules, actor="ada", word=job.plan.word, yes=False)(job, SOON)
+
+
 def test_a_guard_says_why_it_paused() -> None:
     move = pause(actor="w1", why="the provider redirects")(a_job(), SOON)
 
     assert isinstance(move, Move)
     assert move.why == "the provider redirects"
     assert move.waiting is not None
-    assert move.waiting.sentence.startswith("the provider redirects by w1; ")
+    assert move.waiting.sentence.startswith("the provider redirects; ")
 
 
 def test_a_paused_job_stays_paused() -> None:
@@ -195,7 +213,10 @@ def test_what_has_ended_cannot_be_cancelled(state: JobState) -> None:
 def test_a_cancelled_job_is_brought_to_its_end(state: JobState) -> None:
     note = cancel(actor="ada")(a_job(state), SOON)
 
-    assert note == Note(actor="ada", why="cancelled", columns={"stopping": "cancelled"})
+    assert isinstance(note, Note)
+    assert (note.actor, note.columns) == ("ada", {"stopping": "cancelled"})
+    assert note.waiting is not None
+    assert "being cancelled" in note.waiting.sentence
     assert JobState.CANCELLED in JOB_MOVES[state]
 
 

@@ -5,7 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from tests.builders import a_job, a_lease, an_answer, an_item, planned, some_facts, some_rules
+from tests.builders import (
+    a_child,
+    a_job,
+    a_lease,
+    an_answer,
+    an_item,
+    planned,
+    some_facts,
+    some_rules,
+)
 from tests.unit.services.bench import Bench, always
 from worker.domain.plan import Protection
 from worker.domain.states import JobState
@@ -98,6 +107,42 @@ async def test_a_call_that_does_not_leave_after_all_is_not_under_way() -> None:
     await queue.fill(a_lease(), [a_job()])
 
     assert bench.store.jobs["j-1"].state is JobState.SUCCEEDED
+
+
+# --- what changed since the plan -----------------------------------------------
+
+
+async def test_a_job_whose_account_leads_elsewhere_now_is_paused_and_makes_no_call() -> None:
+    job = a_job(place="zoho_books https://one 1")
+    facts = some_facts(place="zoho_books https://one 999")
+    bench = Bench(script=always(an_answer()), jobs=[job], items=[an_item()], facts=facts)
+
+    queue = await filled(bench)
+
+    assert len(queue) == 0
+    assert "leads to zoho_books https://one 999 now" in dict(bench.store.paused)["j-1"]
+
+
+async def test_what_came_under_a_protection_since_the_plan_is_spared() -> None:
+    kept = an_item(1)
+    facts = some_facts(protection=Protection(ids=frozenset({kept.seen.target.external_id})))
+    bench = Bench(script=always(an_answer()), items=[kept, an_item(2)], facts=facts)
+
+    queue = await filled(bench)
+
+    assert [work.items[0].id for work in [queue.pop()]] == [2]
+    assert bench.store.items[1].outcome == "skipped_protected"
+
+
+async def test_a_child_of_a_project_that_is_protected_now_is_spared() -> None:
+    child = an_item(1, seen=a_child("7"))
+    facts = some_facts(protection=Protection(ids=frozenset({"42"})))
+    bench = Bench(script=always(an_answer()), items=[child], facts=facts)
+
+    await filled(bench)
+
+    assert bench.store.items[1].outcome == "skipped_protected"
+    assert bench.store.items[1].reason == "its project 42 has a protected id"
 
 
 # --- the listing -------------------------------------------------------------
