@@ -43,7 +43,7 @@ def demo(out: Output, projects: int, folder: Path | None) -> int:
     \b
     Examples:
       bulkdel demo
-      bulkdel demo --projects 20 --dir /tmp/look-inside
+      bulkdel demo --projects 20 --dir look-inside
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.cli.demo_stage import on_stage
 

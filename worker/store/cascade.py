@@ -84,18 +84,22 @@ def after_children(children: Sequence[Child], *, proceed: bool) -> Outcome | int
     """What becomes of a project whose own children are these.
 
     A rank: children of that rank may go now. None: some are still under way. An outcome:
-    DELETED stands for "the project may go", DEPENDENCY_FAILED for "it may not".
+    DELETED stands for "the project may go"; any other is its own. Children that were spared,
+    and nothing else, spare the project as well.
     """
     if any(child.state not in _AT_REST for child in children):
         return None
     blocked = [child.rank for child in children if child.state is ItemState.BLOCKED]
     if blocked:
         return min(blocked)
-    left = blockers(children, proceed=proceed)
+    left = {child.outcome for child in blockers(children, proceed=proceed) if child.outcome}
+    if left and left <= _SPARED:
+        return min(left)
     return Outcome.DEPENDENCY_FAILED if left else Outcome.DELETED
 
 
 _AT_REST = frozenset({ItemState.BLOCKED, ItemState.SETTLED})
+_SPARED: frozenset[Outcome] = frozenset({Outcome.SKIPPED_PROTECTED, Outcome.SKIPPED_HELD})
 
 
 def blockers(children: Iterable[Child], *, proceed: bool) -> list[Child]:
@@ -151,7 +155,7 @@ def _release_parents(
     conn: Connection, settled: Sequence[SettledItem], jobs: Mapping[str, Job]
 ) -> list[SettledItem]:
     job_by_parent = {i.parent_item_id: jobs[i.job_id] for i in settled if i.parent_item_id}
-    why_by_parent: dict[int, str] = {}
+    ended: dict[int, tuple[Outcome, str]] = {}
     by_step: dict[Step, list[int]] = {}
     by_rank: dict[int, list[int]] = {}
     for parent_id, children in _children_of(conn, list(job_by_parent)).items():
@@ -159,12 +163,12 @@ def _release_parents(
         match after_children(children, proceed=options.on_child_refused == "proceed"):
             case None:
                 pass
-            case Outcome.DEPENDENCY_FAILED:
-                proceed = options.on_child_refused == "proceed"
-                why_by_parent[parent_id] = _why(blockers(children, proceed=proceed)[0])
-            case Outcome():
+            case Outcome.DELETED:
                 step = Step.RECHECK if options.recheck else Step.DELETE
                 by_step.setdefault(step, []).append(parent_id)
+            case Outcome() as outcome:
+                proceed = options.on_child_refused == "proceed"
+                ended[parent_id] = (outcome, _why(blockers(children, proceed=proceed)[0]))
             case rank:
                 by_rank.setdefault(rank, []).append(parent_id)
     for step, parents in by_step.items():
@@ -172,7 +176,7 @@ def _release_parents(
     for rank, parents in by_rank.items():
         own = ITEMS.c.parent_item_id.in_(parents) & (ITEMS.c.rank == rank)
         _release(conn, own & ~ITEMS.c.goes_with_parent, Step.DELETE)
-    return _failed_parents(conn, why_by_parent)
+    return _ended_parents(conn, ended)
 
 
 def _why(child: Child) -> str:
@@ -208,12 +212,14 @@ def _release(conn: Connection, which: Any, step: Step) -> None:  # noqa: ANN401 
     conn.execute(update(ITEMS).where(which, blocked).values(values))
 
 
-def _failed_parents(conn: Connection, why: Mapping[int, str]) -> list[SettledItem]:
-    if not why:
+def _ended_parents(
+    conn: Connection, ended: Mapping[int, tuple[Outcome, str]]
+) -> list[SettledItem]:
+    if not ended:
         return []
     blocked = ITEMS.c.state == ItemState.BLOCKED.value
-    rows = conn.execute(select(ITEMS).where(ITEMS.c.id.in_(list(why)), blocked))
-    return [_settled_row(row, Outcome.DEPENDENCY_FAILED, why[row.id]) for row in rows]
+    rows = conn.execute(select(ITEMS).where(ITEMS.c.id.in_(list(ended)), blocked))
+    return [_settled_row(row, *ended[row.id]) for row in rows]
 
 
 def _settle_companions(

@@ -76,7 +76,7 @@ def test_a_project_goes_once_its_children_are_gone(outcome: Outcome) -> None:
 def test_a_child_that_is_still_there_keeps_its_project(outcome: Outcome) -> None:
     children = [ended(Outcome.DELETED), ended(outcome)]
 
-    assert after_children(children, proceed=False) is Outcome.DEPENDENCY_FAILED
+    assert after_children(children, proceed=False) is kept_by(outcome)
     assert failures(children) == [children[1]]
 
 
@@ -116,7 +116,19 @@ def test_a_project_is_never_let_go_over_a_child_that_is_not_done(
     [o for o in STILL_THERE if o.bucket is not Bucket.FAILED],
 )
 def test_a_child_that_was_spared_protects_its_project_even_then(outcome: Outcome) -> None:
-    assert after_children([ended(outcome)], proceed=True) is Outcome.DEPENDENCY_FAILED
+    assert after_children([ended(outcome)], proceed=True) is kept_by(outcome)
+
+
+def kept_by(outcome: Outcome) -> Outcome:
+    """How a project ends that such a child alone keeps: spared as it was, or failed."""
+    spared = {Outcome.SKIPPED_PROTECTED, Outcome.SKIPPED_HELD}
+    return outcome if outcome in spared else Outcome.DEPENDENCY_FAILED
+
+
+def test_a_failed_child_beside_a_spared_one_makes_its_project_fail() -> None:
+    children = [ended(Outcome.SKIPPED_PROTECTED), ended(Outcome.FAILED_REFUSED)]
+
+    assert after_children(children, proceed=False) is Outcome.DEPENDENCY_FAILED
 
 
 # --- what goes with its project ----------------------------------------------
