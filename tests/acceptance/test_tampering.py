@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, text
 
 from tests.acceptance.commands import Reply
 from tests.acceptance.site import Site
+from worker.store.engine import database_url, writing_engine
 
 pytestmark = pytest.mark.number(8)
 
@@ -68,8 +69,11 @@ def _finished(site: Site) -> Reply:
 
 @contextmanager
 def _open(site: Site) -> Iterator[Connection]:
-    """A transaction of somebody who owns the database."""
-    engine = create_engine(site.stack.database_url)
+    """A transaction of somebody who owns the database.
+
+    On SQLite it begins as a writer: one that read first fails if a worker wrote in between.
+    """
+    engine = writing_engine(database_url(site.stack.database_url))
     try:
         with engine.begin() as connection:
             yield connection

@@ -32,8 +32,8 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
     """
 
     def decide(job: Job, at: datetime) -> Move | None:
-        if yes and job.options.auto_confirm and job.state in _CONFIRMED:
-            return None  # the worker did it already
+        if yes and job.options.auto_confirm and job.state not in _UNCONFIRMED:
+            return None  # the worker did it already, and may be through with the job
         _check_confirmable(job, at)
         if job.place != rules.place:
             raise Refused(elsewhere(job, rules.place), fix="submit it again, or undo that change")
@@ -70,7 +70,7 @@ def elsewhere(job: Job, place: str) -> str:
     return f"account {job.account} leads to {place} now, the plan was made for {job.place}"
 
 
-_CONFIRMED = frozenset({JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING})
+_UNCONFIRMED = frozenset({JobState.PLANNING, JobState.AWAITING_CONFIRMATION})
 
 
 def _check_confirmable(job: Job, at: datetime) -> None:

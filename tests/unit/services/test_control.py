@@ -111,7 +111,9 @@ def test_a_plan_does_not_start_before_its_time(hours: int, start: object) -> Non
     assert move.columns == {"start_at": start}
 
 
-@pytest.mark.parametrize("state", [JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING])
+@pytest.mark.parametrize(
+    "state", [JobState.SCHEDULED, JobState.RUNNING, JobState.VERIFYING, JobState.SUCCEEDED]
+)
 def test_a_yes_the_worker_gave_already_does_nothing_more(state: JobState) -> None:
     job = a_job(state, options=JobOptions(auto_confirm=True))
 
