@@ -33,9 +33,8 @@ demo: setup ## set up, and run the main job on embedded defaults
 
 test: setup $(DEV) ## unit, conformance, integration and short acceptance tests
 	@$(BIN)/pytest -m "not acceptance" $(CORE) --cov=worker.domain --cov=worker.services --cov-report=term
-	@$(BIN)/pytest -m acceptance >.acceptance.log 2>&1 & real=$$!; \
-	$(BIN)/pytest -m "not acceptance" $(addprefix --ignore=,$(CORE)); rest=$$?; \
-	wait $$real; real=$$?; cat .acceptance.log; test $$rest -eq 0 && test $$real -eq 0
+	@$(BIN)/pytest -m "not acceptance" $(addprefix --ignore=,$(CORE))
+	@$(BIN)/pytest -m acceptance
 
 cover: setup $(DEV) ## the coverage of everything by all tests but acceptance (slower than `test`)
 	@$(BIN)/pytest -m "not acceptance" --cov --cov-report=term
