@@ -6,11 +6,11 @@ from typing import Any
 
 from worker.domain.calls import PROJECT, Answer, Reading, Seen, Target
 from worker.domain.catalogue import Catalogue, Kind
-from worker.domain.decide import Case, Progress, Step
 from worker.domain.limits import Purse, Window
 from worker.domain.outcomes import Verdict
 from worker.domain.plan import Protection
 from worker.domain.states import ItemState, JobState
+from worker.domain.steps import Case, Progress, Step
 from worker.ports import Counts, Item, Job, JobOptions, Lease, PlanFacts, PlannedItems, Who
 from worker.services.control import ConfirmRules
 from worker.services.submit import DeleteProjects

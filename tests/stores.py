@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import select, update
 
 from worker.domain.calls import PROJECT, Answer, Seen, Target
-from worker.domain.decide import Decision, GoOn, Settle, Step
 from worker.domain.errors import Refused
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import word_of
 from worker.domain.states import FINAL, JobState, Waiting
+from worker.domain.steps import Decision, GoOn, Settle, Step
 from worker.ports import (
     Batch,
     Change,

@@ -27,6 +27,7 @@ from worker.services.tools import Tools
 from worker.store import presence
 from worker.store.accounts import Accounts
 from worker.store.audit_log import calls_since
+from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.plans import Plans
 from worker.store.work import SqlWorkStore
@@ -133,6 +134,7 @@ class Runtime:
             work=SqlWorkStore(db, facts.catalogue.ranks),
             plans=Plans(db, lease),
             ends=Endings(db, lease),
+            chunks=Chunks(db, lease),
             accounts=Accounts(db),
             gate=self._gate_of(),
             provider=HttpProvider(connection_of(account, self._tokens_of())),

@@ -97,6 +97,7 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         confirm=confirm_rules(account),
         filters=dialect.filters,
         options=dialect.options,
+        page_size=dialect.listing.paging.size,
         bulk_size=bulk.size if bulk else 0,
         place=place_of(account),
     )

@@ -6,9 +6,9 @@ import pytest
 
 from tests.stores import GONE, KINDS, LENGTH, SEEN, Store
 from worker.domain.calls import Answer
-from worker.domain.decide import GoOn, Progress, Settle, Step
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.steps import GoOn, Progress, Settle, Step
 from worker.ports import Batch, Job, Lease, Note
 from worker.services import control
 

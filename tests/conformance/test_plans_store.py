@@ -4,10 +4,10 @@ import pytest
 
 from tests.stores import KINDS, LENGTH, Store, ids_of
 from worker.domain.audit import Event
-from worker.domain.decide import GoOn, Progress, Step
 from worker.domain.errors import LeaseLost
 from worker.domain.outcomes import Outcome
 from worker.domain.states import JobState
+from worker.domain.steps import GoOn, Progress, Step
 from worker.ports import Batch, Job, Lease
 from worker.services import control
 

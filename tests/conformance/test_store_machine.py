@@ -20,11 +20,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from tests.stores import FREELY, KINDS, LENGTH, Store, seen
 from worker.domain.calls import PROJECT, Action, Answer, Call, Reading, Seen
-from worker.domain.decide import Step
 from worker.domain.outcomes import Bucket, Verdict
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import FINAL, JobState
+from worker.domain.steps import Step
 from worker.ports import Batch, Job, Lease
 from worker.providers.zoho_books import CATALOGUE
 from worker.services import control

@@ -5,10 +5,11 @@ from datetime import timedelta
 from tests.stores import GONE, KINDS, LENGTH, SEEN, Store, ids_of, seen
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, Answer, Reading
-from worker.domain.decide import Case, GoOn, Progress, Settle, Step, decide
+from worker.domain.decide import decide
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import ItemState, JobState
+from worker.domain.steps import Case, GoOn, Progress, Settle, Step
 from worker.ports import Batch
 from worker.services import control
 

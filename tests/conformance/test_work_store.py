@@ -19,10 +19,10 @@ from tests.stores import (
 )
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, Action, Answer, Call, Reading
-from worker.domain.decide import GoOn, Progress, Settle, Step
 from worker.domain.errors import LeaseLost, Unreachable
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.steps import GoOn, Progress, Settle, Step
 from worker.ports import Batch, Change, Done, ListingProgress, WaitingOn
 from worker.services import control
 

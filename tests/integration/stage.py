@@ -26,6 +26,7 @@ from worker.services.execute import Pulses, run_slice
 from worker.services.tools import Tools
 from worker.store.accounts import Accounts
 from worker.store.audit_log import calls_since
+from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.plans import Plans
 from worker.store.verify import verify
@@ -93,6 +94,7 @@ class Stage:
             work=SqlWorkStore(db, facts.catalogue.ranks),
             plans=Plans(db, LEASE),
             ends=Endings(db, LEASE),
+            chunks=Chunks(db, LEASE),
             accounts=Accounts(db),
             gate=self.gate,
             provider=HttpProvider(connection_of(account, tokens)),

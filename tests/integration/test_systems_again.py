@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from tests.integration.stage import LEASE, ORGANIZATION, Stage
-from worker.domain.decide import Step
 from worker.domain.outcomes import Outcome
+from worker.domain.steps import Step
 from worker.ports import Batch
 from worker.services.execute import run_slice
 

@@ -17,10 +17,10 @@ from worker.cli import cli, errors, exits
 from worker.config.describe import describe
 from worker.domain.audit import EXPORTED, Event
 from worker.domain.calls import Seen, Target
-from worker.domain.decide import Progress, Step
 from worker.domain.errors import BulkdelError
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import FINAL, ITEM_MOVES, JOB_MOVES, ItemState, JobState, Waiting
+from worker.domain.steps import Progress, Step
 from worker.ports import Counts, Item, Job, JobOptions, WaitingOn, Who
 from worker.services.doctor import Check
 from worker.services.report import report_of, report_view

@@ -86,7 +86,7 @@ class Bound:
 
     def admits(self, seen: Seen) -> bool:
         """Whether a project may be selected; if it alone decides, a time not shown is a no."""
-        at = _time_of(seen.created if self.moment == CREATED else seen.modified)
+        at = time_of(seen.created if self.moment == CREATED else seen.modified)
         if at is None:
             return not self.is_exact
         slack = timedelta(0) if self.is_exact else TOLERANCE
@@ -267,7 +267,7 @@ def _instant(at: datetime) -> str:
     return f"{at.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
-def _time_of(text: str) -> datetime | None:
+def time_of(text: str) -> datetime | None:
     """A provider's own text as an instant; None if it is none, or says no zone."""
     try:
         at = datetime.fromisoformat(text)

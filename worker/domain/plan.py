@@ -79,6 +79,11 @@ class PlanHash:
         return self._hash.hexdigest()
 
 
+def chunked(digest: str, size: int) -> str:
+    """The hash of the same plan if it goes by chunks of `size`: another price, another word."""
+    return hashlib.sha256(f"{digest}\x1fby chunks of {size}".encode()).hexdigest()
+
+
 def word_of(count: int, account: str, digest: str) -> str:
     """What a person types to confirm: `delete 1284 acme 9f3a`."""
     return f"delete {count} {account} {digest[-WORD_DIGITS:]}"

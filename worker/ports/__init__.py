@@ -20,7 +20,15 @@ from worker.ports.jobs import (
     WaitingOn,
     Who,
 )
-from worker.ports.protocols import AccountStore, DoorBell, EndStore, PlanStore, Provider, WorkStore
+from worker.ports.protocols import (
+    AccountStore,
+    ChunkStore,
+    DoorBell,
+    EndStore,
+    PlanStore,
+    Provider,
+    WorkStore,
+)
 from worker.ports.tokens import (
     Hold,
     RefreshRules,
@@ -30,13 +38,14 @@ from worker.ports.tokens import (
     TokenStore,
     Turn,
 )
-from worker.ports.work import Batch, Change, Committed, Done, Found, Lease, ListingProgress
+from worker.ports.work import Batch, Change, Committed, Done, Found, Lease, Left, ListingProgress
 
 __all__ = [
     "AccountRow",
     "AccountStore",
     "Batch",
     "Change",
+    "ChunkStore",
     "Committed",
     "Counts",
     "Done",
@@ -49,6 +58,7 @@ __all__ = [
     "Job",
     "JobOptions",
     "Lease",
+    "Left",
     "ListingProgress",
     "Move",
     "NewJob",

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from worker.domain.bulk import Bulk
 from worker.domain.calls import Seen
-from worker.domain.decide import Progress
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import Finding
 from worker.domain.states import JobState, Waiting
+from worker.domain.steps import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,7 @@ class Job:
     stopping: str = ""  # final state it is being brought to: cancelled, failed, expired
     paused_from: JobState | None = None
     plan: PlanFacts = field(default_factory=PlanFacts)
+    bulk: Bulk = field(default_factory=Bulk)
     canary_position: int | None = None  # only items up to here go, until the canary is through
     list_cursor: str = ""  # planning: next page of the listing
     list_pages: int = 0  # planning: pages read so far

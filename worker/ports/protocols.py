@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from worker.domain.bulk import ONE_BY_ONE, Bulk
 from worker.domain.calls import Answer, Call
+from worker.domain.states import ItemState
+from worker.domain.steps import Progress
 from worker.ports.jobs import AccountRow, Item, Job, PlanFacts, PlannedItems, WaitingOn
-from worker.ports.work import Batch, Committed, Done, Lease
+from worker.ports.work import Batch, Committed, Done, Lease, Left
 
 
 class WorkStore(Protocol):
@@ -81,7 +84,7 @@ class PlanStore(Protocol):
         """Take the open projects out of a cleanup's items; `plan.kept` of the job counts them."""
         ...
 
-    def arrange(self, lease: Lease, job: Job) -> None:
+    def arrange(self, lease: Lease, job: Job, *, by_chunks: bool = False) -> None:
         """Put the items in order: the first kind of each project may go, the rest is blocked."""
         ...
 
@@ -101,12 +104,53 @@ class PlanStore(Protocol):
         *,
         waiting: WaitingOn,
         canary_position: int | None,
+        bulk: Bulk = ONE_BY_ONE,
     ) -> Job:
         """Write the plan down and let it wait for its word."""
         ...
 
     def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:
         """Write down the plan of a job that ends here: a dry run, or nothing left to delete."""
+        ...
+
+
+class ChunkStore(Protocol):
+    """What the bulk delete of a job asks of the database besides the group commit."""
+
+    def items(self, ids: Sequence[int]) -> Sequence[Item]:
+        """These items, in order of their ids."""
+        ...
+
+    def left(self, job_id: str) -> Left:
+        """How many items have not gone by a chunk yet, and how many wait for the proof."""
+        ...
+
+    def pick(self, job_id: str, offset: int, count: int) -> Sequence[Item]:
+        """Items that go by chunks, in order, from the `offset`-th on."""
+        ...
+
+    def unproven(self, job_id: str) -> Sequence[Item]:
+        """The items that wait for the proof."""
+        ...
+
+    def write(
+        self,
+        lease: Lease,
+        job_id: str,
+        bulk: Bulk,
+        items: Mapping[int, tuple[ItemState, Progress]],
+        *,
+        why: str = "",
+    ) -> None:
+        """Write down where a job stands with its chunks, and items by id; audited if `why`."""
+        ...
+
+    def settle_gone(self, lease: Lease, job: Job, why: str) -> int:
+        """Settle up to a thousand items that wait for the proof as deleted; returns how many."""
+        ...
+
+    def turn_back(self, lease: Lease, job: Job, why: str) -> None:
+        """Have the job planned anew, one by one; nothing happens if a person moved it."""
         ...
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from worker.domain.bulk import Bulk
 from worker.domain.calls import Answer, Call, Seen
-from worker.domain.decide import Decision
+from worker.domain.steps import Decision
 from worker.ports.jobs import Item, Job, WaitingOn
 
 
@@ -38,6 +39,7 @@ class ListingProgress:
     pages: int
     tries: int = 0
     after: timedelta = timedelta(0)  # the next page, not before
+    bulk: Bulk | None = None  # a listing that proves chunks: where the job stands with them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,3 +85,11 @@ class Committed:
     jobs: Sequence[Job]
     opened: frozenset[int] = frozenset()  # items whose intent was opened
     listing: frozenset[str] = frozenset()  # jobs whose next page may be asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """How many items of a job have not gone by a chunk yet, and how many wait for the proof."""
+
+    unsent: int
+    unproven: int

@@ -1,11 +1,13 @@
 """The calls that due items need: a pure chooser; nothing else branches on the strategy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
+from worker.domain.bulk import groups
 from worker.domain.calls import PROJECT, Action, Call, Target
 from worker.domain.catalogue import Catalogue
-from worker.domain.decide import Step
+from worker.domain.steps import TOGETHER, Step
 from worker.ports import Item
 
 
@@ -19,12 +21,42 @@ class Work:
 
 
 def choose(
+    items: Sequence[Item],
+    catalogue: Catalogue,
+    cascades: Mapping[str, Sequence[str]],
+    *,
+    bulk_size: int = 0,
+) -> list[Work]:
+    """One work per item, in order; looks that need the same read share it, chunks one call.
+
+    `cascades` gives each job's child kinds, `bulk_size` how many projects may go in a chunk.
+    """
+    together = [item for item in items if item.progress.step in TOGETHER]
+    single = [item for item in items if item.progress.step not in TOGETHER]
+    return [*_chunks(together, bulk_size), *_single(single, catalogue, cascades)]
+
+
+def _chunks(items: Sequence[Item], size: int) -> list[Work]:
+    """Bulk deletes; an item that goes alone is deleted like any other."""
+    canary = [item for item in items if item.progress.step is Step.CANARY]
+    rest = iter(item for item in items if item.progress.step is Step.CHUNK)
+    sizes = groups([item.progress.source for item in items if item not in canary], max(size, 1))
+    parts = [canary] if canary else []
+    parts += [list(islice(rest, number)) for number in sizes]
+    return [_together(part) for part in parts]
+
+
+def _together(items: Sequence[Item]) -> Work:
+    if len(items) == 1:
+        items = [replace(items[0], progress=replace(items[0].progress, step=Step.DELETE))]
+    targets = tuple(item.seen.target for item in items)
+    call = Call(action=Action.DELETE, targets=targets)
+    return Work(job_id=items[0].job_id, call=call, items=tuple(items))
+
+
+def _single(
     items: Sequence[Item], catalogue: Catalogue, cascades: Mapping[str, Sequence[str]]
 ) -> list[Work]:
-    """One work per item, in order; looks that need the same read share it.
-
-    `cascades` gives each job's child kinds.
-    """
     chosen: dict[object, Work] = {}
     for item in items:
         call = call_for(item, catalogue, cascades[item.job_id])
@@ -44,6 +76,8 @@ def call_for(item: Item, catalogue: Catalogue, cascade: Sequence[str]) -> Call:
             return Call(action=Action.DELETE, targets=(target,))
         case Step.LOOK:
             return _read(_project_of(target), catalogue.kind(target.kind).source)
+        case Step.WITNESS:
+            return _read(target, catalogue.kind(target.kind).source)
         case _:
             return _read(target, catalogue.sources(cascade)[item.progress.source])
 

@@ -163,7 +163,8 @@ def overdue(job: Job, at: datetime) -> Note | None:
     """Bring a plan to its end that nobody confirmed, or could complete, in time."""
     if job.stopping:
         return None
-    if job.state is JobState.PLANNING and at - job.created_at > PLAN_LIVES:
+    unplanned = job.state is JobState.PLANNING and job.planned_at is None
+    if unplanned and at - job.created_at > PLAN_LIVES:
         columns = {"stopping": JobState.PLAN_FAILED.value}
         return Note(actor="worker", why="planning took longer than 24 hours", columns=columns)
     waits = job.state in {JobState.AWAITING_CONFIRMATION, JobState.AWAITING_APPROVAL}

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from worker.domain.decide import Step
 from worker.domain.states import FINAL, ItemState, JobState, Waiting
+from worker.domain.steps import Step
 from worker.ports import AccountRow, Counts, Item, Job
 from worker.services.report import duration, headline, sum_lines
 
@@ -28,6 +28,10 @@ _STEPS = {
     Step.READY: "planned",
     Step.RECHECK: "to be read again just before its deletion",
     Step.DELETE: "to be deleted",
+    Step.CHUNK: "to be deleted with others in one call",
+    Step.CANARY: "to be deleted in the first bulk delete",
+    Step.WITNESS: "to be read before and after the first bulk delete, which does not name it",
+    Step.PROVE: "gone by a bulk delete if the listing does not show it any more",
     Step.LOOK: "to be looked for, as the answer to a deletion was lost",
 }
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from worker.domain.bulk import LEAST, PAIR, Bulk, Stage, calls_of
 from worker.domain.calls import PROJECT, TIMER, Action, Call
 from worker.domain.canary import canary_size
 from worker.domain.filters import Filter
-from worker.domain.plan import Finding, FindingLevel, Price, price, word_of
+from worker.domain.plan import Finding, FindingLevel, Price, chunked, price, word_of
 from worker.domain.states import JobState, Waiting
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.services.choices import selection_of
@@ -51,20 +52,31 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
         pass
     if job.options.keep_projects:
         job = await off(tools.plans.keep_projects, lease, job)
-    await off(tools.plans.arrange, lease, job)
     items = await off(tools.plans.measure, job)
+    by_chunks = goes_by_chunks(job, items, tools.facts)
+    await off(tools.plans.arrange, lease, job, by_chunks=by_chunks)
     plan = make_plan(job, items, tools.facts, lease.now)
     if job.dry_run or not plan.items:
         return await off(tools.plans.keep, lease, job, plan)
-    size = canary_size(
-        items.by_kind.get(PROJECT, 0),
-        above=tools.facts.canary_above,
-        percent=tools.facts.canary_percent,
-        least=tools.facts.canary_least,
+    size = (
+        0
+        if by_chunks
+        else canary_size(
+            items.by_kind.get(PROJECT, 0),
+            above=tools.facts.canary_above,
+            percent=tools.facts.canary_percent,
+            least=tools.facts.canary_least,
+        )
     )
     last = await off(tools.plans.canary_end, job.id, size) if size else None
     frozen = await off(
-        tools.plans.freeze, lease, job, plan, waiting=_asks(job, plan), canary_position=last
+        tools.plans.freeze,
+        lease,
+        job,
+        plan,
+        waiting=_asks(job, plan),
+        canary_position=last,
+        bulk=Bulk(stage=Stage.CANARY) if by_chunks else job.bulk,
     )
     return await off(tools.confirm, frozen) if may_confirm(frozen, tools.facts) else frozen
 
@@ -74,7 +86,21 @@ def may_confirm(job: Job, facts: AccountFacts) -> bool:
     refused = any(finding.level is FindingLevel.REFUSAL for finding in job.plan.findings)
     small = job.plan.items <= facts.confirm.auto_confirm_max
     waits = job.state is JobState.AWAITING_CONFIRMATION and not job.stopping
-    return job.options.auto_confirm and small and waits and not refused
+    turned_back = job.bulk.stage is Stage.OFF  # the yes was given to another price
+    asked = job.options.auto_confirm and not turned_back
+    return asked and small and waits and not refused
+
+
+def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:
+    """Whether the projects go by bulk deletes: where there are any, and they cost fewer calls."""
+    whole = not job.options.cascade or job.options.background
+    may = facts.bulk_size > 1 and whole and job.bulk.stage is not Stage.OFF
+    count = items.own.get(PROJECT, 0)
+    return may and count >= LEAST and sum(_chunk_calls(job, count, facts).values()) < count
+
+
+def _chunk_calls(job: Job, count: int, facts: AccountFacts) -> dict[str, int]:
+    return calls_of(count, size=facts.bulk_size, pages=job.list_pages, page_size=facts.page_size)
 
 
 def _asks(job: Job, plan: PlanFacts) -> WaitingOn:
@@ -88,9 +114,12 @@ def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime)
     """The plan in figures and findings; pure."""
     count = sum(items.by_kind.values())
     cost = _price(job, items, facts)
+    digest = items.digest
+    if goes_by_chunks(job, items, facts):
+        digest = chunked(digest, facts.bulk_size)
     return PlanFacts(
-        hash=items.digest,
-        word=word_of(count, job.account, items.digest),
+        hash=digest,
+        word=word_of(count, job.account, digest),
         items=count,
         by_kind=items.by_kind,
         calls=cost.calls,
@@ -108,6 +137,9 @@ def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime)
 
 def _price(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
     by_endpoint = {f"DELETE {kind}": count for kind, count in items.own.items()}
+    if goes_by_chunks(job, items, facts):
+        count = by_endpoint.pop(f"DELETE {PROJECT}")
+        by_endpoint |= _chunk_calls(job, count, facts)
     projects = items.own.get(PROJECT, 0)
     if job.options.recheck and projects:
         for source in facts.catalogue.sources(job.options.cascade):
@@ -125,6 +157,7 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) ->
         )
         for outcome, number in sorted(items.skipped.items())
     ]
+    found += _of_bulk(job, items, facts)
     if job.plan.duplicates:
         text = f"{job.plan.duplicates} duplicate ids in the input were dropped"
         found.append(Finding(level=FindingLevel.INFO, code="duplicates", text=text))
@@ -147,6 +180,24 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) ->
         text = f"{count} items are more than max_items {limit}: submit with --max-items {count}"
         found.append(Finding(level=FindingLevel.REFUSAL, code="max_items", text=text))
     return found
+
+
+def _of_bulk(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding]:
+    """How projects go together, or why not."""
+    if goes_by_chunks(job, items, facts):
+        return [_chunked(items.own[PROJECT], facts.bulk_size)]
+    if not job.bulk.refusal:
+        return []
+    text = f"no bulk delete: {job.bulk.refusal}"
+    return [Finding(level=FindingLevel.WARNING, code="bulk_refused", text=text)]
+
+
+def _chunked(count: int, size: int) -> Finding:
+    text = (
+        f"projects go {size} in a call (bulk_delete), {PAIR} of them first; a listing proves "
+        f"the rest; one by one it would be {count} calls"
+    )
+    return Finding(level=FindingLevel.INFO, code="bulk", text=text)
 
 
 def _kept(kept: Mapping[str, int]) -> Finding:

@@ -6,19 +6,26 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 
 from worker.domain.calls import PROJECT
-from worker.domain.decide import Step, checked_again
+from worker.domain.decide import checked_again
 from worker.domain.states import JobState
+from worker.domain.steps import TOGETHER, Step
 from worker.ports import Done, Item, Job, Lease
-from worker.services import planning
+from worker.services import chunks, planning
 from worker.services.choices import with_options
 from worker.services.choose import Work, choose
 from worker.services.control import elsewhere
+from worker.services.proof import is_proof
 from worker.services.tools import Tools, off
 
 AT_ONCE = 200
 """Items loaded for one job at a time."""
+MOST = 4_000
+"""The same for a job that goes by chunks, so that all places in flight have one."""
 POLL = 0.2
 """Seconds after which an empty queue looks again for items that have come due."""
+
+
+_BEFORE_DELETE = TOGETHER | {Step.DELETE, Step.RECHECK, Step.WITNESS}
 
 
 @dataclass(slots=True)
@@ -87,14 +94,34 @@ class Queue:
                 return []
         if job.state is JobState.PLANNING and not job.listed and not job.stopping:
             return await self._listing(lease, job)
-        items = await self._due(lease, job)
+        if await chunks.advance(self.tools, lease, job):
+            self._look_again()
+            return []
+        items = () if is_proof(job) else await self._due(lease, job)
+        return await self._calls(job, items) if items else await self._rest(lease, job)
+
+    async def _calls(self, job: Job, items: Sequence[Item]) -> list[Work]:
+        """The calls that items need which are due."""
         rechecks = [item.id for item in items if item.progress.step is Step.RECHECK]
         if rechecks:
             self.known |= await off(self.tools.work.children, rechecks)
-        if not items and not self._under_way.get(job.id):
-            await self._move_on(lease, job)
-        chosen = choose(items, self.tools.facts.catalogue, {job.id: job.options.cascade})
+        cascades = {job.id: job.options.cascade}
+        facts = self.tools.facts
+        chosen = choose(items, facts.catalogue, cascades, bulk_size=facts.bulk_size)
         return [with_options(work, job) for work in chosen]
+
+    async def _rest(self, lease: Lease, job: Job) -> list[Work]:
+        """Nothing else is due: prove what went by chunks, then move the job on."""
+        if self._under_way.get(job.id):
+            return []
+        proof = await chunks.prove(self.tools, lease, job)
+        if isinstance(proof, Work):
+            return [proof]
+        if proof:
+            self._look_again()
+        elif not is_proof(job):
+            await self._move_on(lease, job)
+        return []
 
     async def _leads_elsewhere(self, job: Job) -> bool:
         """Whether the account leads to another place than the job's plan; pauses such a job."""
@@ -106,7 +133,9 @@ class Queue:
 
     async def _due(self, lease: Lease, job: Job) -> Sequence[Item]:
         """Items due now, less what a protection spares meanwhile; old checks are made again."""
-        items = await off(self.tools.work.load, lease, job, AT_ONCE)
+        at_once = max(AT_ONCE, 2 * self.tools.facts.bulk_size * self.tools.facts.in_flight)
+        limit = min(at_once, MOST) if job.bulk.may_go else AT_ONCE
+        items = await off(self.tools.work.load, lease, job, limit)
         if job.state is JobState.PLANNING:
             return items
         items = await self._unprotected(lease, job, items)
@@ -118,7 +147,7 @@ class Queue:
         spared = {
             item.id: why
             for item in items
-            if item.progress.step in {Step.DELETE, Step.RECHECK}
+            if item.progress.step in _BEFORE_DELETE
             and (why := protection.why(item.seen) or protection.why_below(item.seen))
         }
         if spared:

@@ -6,11 +6,13 @@ from datetime import timedelta
 
 from worker.domain.calls import PROJECT, TIMER, Action, Answer, Seen
 from worker.domain.catalogue import Catalogue
-from worker.domain.decide import Case, Decision, GoOn, Settle, Step, decide
+from worker.domain.decide import decide
 from worker.domain.filters import Filter
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
+from worker.domain.steps import TOGETHER, Case, Decision, GoOn, Settle, Step
+from worker.domain.together import halved
 from worker.ports import Change, Done, Found, Item, Job, ListingProgress
 from worker.services.choices import selection_of
 from worker.services.choose import Work
@@ -41,9 +43,13 @@ def result_of(
     """A call that came back, with a decision for each of its items."""
     changes: list[Change] = []
     children: tuple[Seen, ...] = ()
-    for item in work.items:
+    for place, item in enumerate(work.items):
         case = _case(item, job, rules.catalogue, known)
-        decision = decide(case, item.progress, answer, rules.policy, jitter)
+        said = _said_of(place, answer)
+        if _is_refused_together(work, said):
+            decision: Decision = GoOn(progress=halved(item.progress, len(work.items)))
+        else:
+            decision = decide(case, item.progress, said, rules.policy, jitter)
         change = Change(item=item, decision=decision)
         if answer.verdict is Verdict.SEEN:
             if item.progress.step is Step.READ:
@@ -60,6 +66,18 @@ def result_of(
     )
 
 
+def _said_of(place: int, answer: Answer) -> Answer:
+    """What an answer says of the target at this place."""
+    return replace(answer, verdict=answer.by_target[place]) if answer.by_target else answer
+
+
+def _is_refused_together(work: Work, answer: Answer) -> bool:
+    """Whether a chunk was refused for its content: nothing of it was done, one id is to blame."""
+    together = len(work.items) > 1 and work.items[0].progress.step in TOGETHER
+    refused = answer.verdict in {Verdict.REFUSED, Verdict.ABSENT}
+    return together and refused and not answer.by_target
+
+
 def _case(
     item: Item,
     job: Job,
@@ -74,6 +92,7 @@ def _case(
         recheck=job.options.recheck and item.seen.target.kind == PROJECT,
         stopping=bool(job.stopping),
         can_look=item.seen.target.kind != TIMER,
+        canary=item.id in job.bulk.canary,
     )
 
 

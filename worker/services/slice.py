@@ -17,8 +17,10 @@ from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
 from worker.ports import Batch, Committed, Done, Job, Lease, WaitingOn
 from worker.ratelimit.port import GateClosed
+from worker.services import chunks
 from worker.services.choose import Work
 from worker.services.permits import Permits, waiting_for
+from worker.services.proof import is_proof, proof_of, waits_for_proof
 from worker.services.queue import Queue
 from worker.services.results import Rules, ids_shown, is_listing, page_of, result_of
 from worker.services.tools import Tools, off
@@ -166,6 +168,8 @@ class Slice:
             if is_redirect(answer):
                 why = f"the provider redirects (HTTP {answer.http_status}): check base_url"
                 await off(self.tools.pause, flight.job.id, why)
+            if chunks.is_refused_as_such(flight.work, answer):
+                await chunks.refuse(self.tools, self.lease, flight.job, answer)
             try:
                 await self.permits.obey(answer, self.lease.now)
             except GateClosed as closed:
@@ -183,6 +187,11 @@ class Slice:
         if is_listing(flight.work):
             items = await off(self.tools.work.match, job.id, ids_shown(answer))
             matched = {item.seen.target.external_id: item for item in items}
+            if is_proof(job):
+                unproven = waits_for_proof(matched)
+                if job.bulk.reading is not None and job.bulk.reading.goes_down:
+                    unproven = list(await off(self.tools.chunks.unproven, job.id))
+                return proof_of(flight.work, answer, job=job, unproven=unproven, rules=rules)
             return page_of(
                 flight.work, answer, job=job, matched=matched, rules=rules, jitter=jitter
             )

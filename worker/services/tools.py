@@ -12,7 +12,7 @@ from worker.domain.limits import Purse
 from worker.domain.options import Option
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
-from worker.ports import AccountStore, EndStore, Job, PlanStore, Provider, WorkStore
+from worker.ports import AccountStore, ChunkStore, EndStore, Job, PlanStore, Provider, WorkStore
 from worker.ratelimit.port import Gate
 from worker.services.control import ConfirmRules
 
@@ -42,6 +42,7 @@ class AccountFacts:
     confirm: ConfirmRules
     filters: tuple[Filter, ...] = ()  # what `--filter` takes
     options: tuple[Option, ...] = ()  # what `--provider-option` takes
+    page_size: int = 200  # projects on a page of the listing
     bulk_size: int = 0  # projects that one bulk delete takes; 0: there is none, or it is off
     place: str = ""  # where the account leads now
     latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
@@ -60,6 +61,7 @@ class Tools:
     work: WorkStore
     plans: PlanStore
     ends: EndStore
+    chunks: ChunkStore
     accounts: AccountStore
     gate: Gate
     provider: Provider

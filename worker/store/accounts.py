@@ -20,16 +20,18 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.domain.audit import Entry, Event, account_chain
-from worker.domain.decide import Step
+from worker.domain.bulk import Stage
 from worker.domain.errors import LeaseLost
 from worker.domain.states import ACTIVE, ItemState, JobState
+from worker.domain.steps import Step
 from worker.ports import AccountRow, Lease
 from worker.store.cascade import AT_REST, after_timer
 from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
-from worker.store.rows import OPTIONS
+from worker.store.rows import BULK, OPTIONS
+from worker.store.turns import awaits_proof, not_before_canary
 
 _ACTIVE = [state.value for state in ACTIVE]
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
@@ -107,6 +109,9 @@ def _job_due(conn: Connection, job: Row[Any], now: datetime) -> datetime | None:
     at = job.list_due_at
     if not job.stopping and job.state == JobState.PLANNING.value and not job.listed:
         return at or now
+    bulk = BULK.validate_json(job.bulk)
+    if bulk.stage in {Stage.PROOF, Stage.PROVEN}:
+        return at or now
     scope = and_(ITEMS.c.job_id == job.id, _in_turn(job))
     ready = ITEMS.c.state == ItemState.PENDING.value
     if job.stopping:
@@ -118,7 +123,10 @@ def _job_due(conn: Connection, job: Row[Any], now: datetime) -> datetime | None:
     still_open = select(ITEMS.c.id).where(scope, ITEMS.c.state != ItemState.SETTLED.value)
     if at is None and conn.execute(still_open.limit(1)).first() is None:
         return now
-    return at
+    # What stands still is moved on: the canary is judged, what went by chunks is proven.
+    stands = at is None and (bulk.stage is Stage.CANARY or bool(bulk.refusal))
+    stopping = bool(job.stopping)
+    return now if stands or awaits_proof(conn, job.id, bulk, stopping=stopping) else at
 
 
 def _in_turn(job: Row[Any]) -> ColumnElement[bool]:
@@ -129,7 +137,8 @@ def _in_turn(job: Row[Any]) -> ColumnElement[bool]:
         return ITEMS.c.step == Step.READ.value
     early = true() if job.canary_position is None else ITEMS.c.position <= job.canary_position
     stops_timer = OPTIONS.validate_json(job.options).stop_timer
-    return and_(early, after_timer(job.id)) if stops_timer else early
+    chunks = not_before_canary(BULK.validate_json(job.bulk))
+    return and_(early, after_timer(job.id) if stops_timer else true(), chunks)
 
 
 class Accounts:

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select, update
 
 from worker.domain.calls import PROJECT, TIMER
-from worker.domain.decide import Step
 from worker.domain.outcomes import Bucket, Outcome
 from worker.domain.states import ItemState
+from worker.domain.steps import SENT, Step
 from worker.ports import Item, Job
 from worker.store.changes import write_items
 from worker.store.models import ITEMS
@@ -23,7 +23,7 @@ AT_REST = and_(
     ITEMS.c.state.in_(
         [ItemState.PENDING.value, ItemState.BLOCKED.value, ItemState.DEFERRED.value]
     ),
-    ITEMS.c.step != Step.LOOK.value,
+    ITEMS.c.step.not_in([step.value for step in SENT]),
 )
 """Items of which no call is under way, and none was sent whose answer was lost."""
 

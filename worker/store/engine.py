@@ -26,7 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from worker.domain.errors import InvalidInput, Unreachable
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The migration this release needs; later ones are fine, as they let it work on."""
 
 _POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 30}

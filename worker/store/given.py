@@ -7,8 +7,8 @@ from sqlalchemy import Connection, insert, text
 from sqlalchemy.dialects import sqlite
 
 from worker.domain.calls import CURRENT, PROJECT, TIMER
-from worker.domain.decide import Step
 from worker.domain.states import ItemState
+from worker.domain.steps import Step
 from worker.ports import NewJob
 from worker.store.models import ITEMS
 

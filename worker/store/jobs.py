@@ -107,6 +107,7 @@ class Jobs:
         with self._db.read() as conn:
             before = db_now(conn) - age
             unplanned = (JOBS.c.state == JobState.PLANNING.value) & (JOBS.c.created_at < before)
+            unplanned &= JOBS.c.planned_at.is_(None)  # not one that is only planned anew
             unconfirmed = JOBS.c.state.in_(waits) & (JOBS.c.planned_at < before)
             late = select(JOBS).where(JOBS.c.stopping == "", unplanned | unconfirmed)
             return [job_of(row) for row in conn.execute(late)]

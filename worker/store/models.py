@@ -111,6 +111,7 @@ class JobRow(Base):
     stopping: Mapped[str] = mapped_column(server_default="")
     paused_from: Mapped[str] = mapped_column(server_default="")
     plan: Mapped[str] = mapped_column(server_default="{}")  # JSON of ports.PlanFacts
+    bulk: Mapped[str] = mapped_column(server_default="{}")  # JSON of domain.bulk.Bulk
     canary_position: Mapped[int | None]
     list_cursor: Mapped[str] = mapped_column(server_default="")
     list_pages: Mapped[int] = mapped_column(server_default="0")

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, Seen
-from worker.domain.decide import Step
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState
+from worker.domain.steps import Step
 from worker.ports import Found, Item, Job, Lease
 from worker.store import cascade
 from worker.store.cascade import SettledItem

@@ -6,11 +6,12 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
 
 from worker.domain.audit import Event
+from worker.domain.bulk import ONE_BY_ONE, Bulk
 from worker.domain.calls import PROJECT
-from worker.domain.decide import Step
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import PlanHash
 from worker.domain.states import HOLDING, ItemState, JobState
+from worker.domain.steps import SENT, Step
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.store import cascade, entries, planned
 from worker.store.accounts import fence
@@ -20,7 +21,7 @@ from worker.store.changes import many_written
 from worker.store.engine import Database
 from worker.store.models import AUDIT, ITEMS, JOBS
 from worker.store.moves import has_moved, job_entry, move, read_job
-from worker.store.rows import PLAN, item_of
+from worker.store.rows import BULK, PLAN, item_of
 
 _OPEN = ITEMS.c.state != ItemState.SETTLED.value
 _CHUNK = 1_000
@@ -122,7 +123,7 @@ class Plans:
             lock_heads(conn, [f"job:{job.id}"])
             return planned.keep_projects(conn, lease, job)
 
-    def arrange(self, lease: Lease, job: Job) -> None:
+    def arrange(self, lease: Lease, job: Job, *, by_chunks: bool = False) -> None:
         """Put the items in order: the first kind of each project may go, the rest is blocked."""
         own = and_(
             ITEMS.c.job_id == job.id, _OPEN, ITEMS.c.kind != PROJECT, ~ITEMS.c.goes_with_parent
@@ -141,12 +142,14 @@ class Plans:
         )
         blocked, projects = {"state": ItemState.BLOCKED.value}, _projects(job.id)
         goes = and_(ITEMS.c.job_id == job.id, _OPEN, ITEMS.c.goes_with_parent)
-        step = Step.RECHECK if job.options.recheck else Step.DELETE
+        alone = Step.RECHECK if job.options.recheck else Step.DELETE
+        step = Step.CHUNK if by_chunks else alone
+        unsent = ITEMS.c.step.not_in([step.value for step in SENT])
         with self._db.write() as conn:
             fence(conn, lease, self._length)
             with_it = conn.execute(update(ITEMS).where(goes).values(blocked))
             later = conn.execute(update(ITEMS).where(own, ITEMS.c.rank > first).values(blocked))
-            all_of = conn.execute(update(ITEMS).where(projects).values(step=step.value))
+            all_of = conn.execute(update(ITEMS).where(projects, unsent).values(step=step.value))
             conn.execute(update(ITEMS).where(projects, waits).values(blocked))
             many_written(conn, with_it.rowcount + later.rowcount + all_of.rowcount)
 
@@ -202,6 +205,7 @@ class Plans:
         *,
         waiting: WaitingOn,
         canary_position: int | None,
+        bulk: Bulk = ONE_BY_ONE,
     ) -> Job:
         """Write the plan down and let it wait for its word; not if a person moved the job."""
         with self._db.write() as conn:
@@ -220,6 +224,7 @@ class Plans:
                 plan=PLAN.dump_json(plan).decode(),
                 planned_at=lease.now,
                 canary_position=canary_position,
+                bulk=BULK.dump_json(bulk).decode(),
             )
 
     def keep(self, lease: Lease, job: Job, plan: PlanFacts) -> Job:

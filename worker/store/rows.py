@@ -8,15 +8,20 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from worker.domain.bulk import Bulk
 from worker.domain.calls import NAME_LENGTH, TIME_LENGTH, Answer, Seen, Target
-from worker.domain.decide import GoOn, Progress, Settle, Step
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.steps import TOGETHER, GoOn, Progress, Settle, Step
 from worker.domain.text import clean
 from worker.ports import Change, Item, Job, JobOptions, PlanFacts, WaitingOn, Who
 
 OPTIONS = TypeAdapter(JobOptions)
 PLAN = TypeAdapter(PlanFacts)
+BULK = TypeAdapter(Bulk)
+
+
+_DELETIONS = TOGETHER | {Step.DELETE}
 
 
 def job_of(row: Row[Any]) -> Job:
@@ -52,6 +57,7 @@ def job_of(row: Row[Any]) -> Job:
         stopping=row.stopping,
         paused_from=JobState(row.paused_from) if row.paused_from else None,
         plan=PLAN.validate_json(row.plan),
+        bulk=BULK.validate_json(row.bulk),
         canary_position=row.canary_position,
         list_cursor=row.list_cursor,
         list_pages=row.list_pages,
@@ -122,7 +128,7 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
     match decision:
         case Settle():
             ended = change.item.progress
-            if ended.step is Step.DELETE and answer.verdict.is_attempt:
+            if ended.step in _DELETIONS and answer.verdict.is_attempt:
                 ended = replace(ended, attempts=ended.attempts + 1)
             return {
                 **columns,
@@ -142,7 +148,7 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
 
 
 def _was_read(change: Change, answer: Answer) -> bool:
-    reads = (Step.READ, Step.RECHECK)
+    reads = (Step.READ, Step.RECHECK, Step.WITNESS)
     return change.item.progress.step in reads and answer.verdict is Verdict.SEEN
 
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Row, select, update
 
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.calls import TIMER
-from worker.domain.decide import Step, lost_attempt
+from worker.domain.onward import lost_attempt
 from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
+from worker.domain.steps import Step
 from worker.ports import Job, Lease, WaitingOn
 from worker.store.chain import append
 from worker.store.changes import write_items
@@ -47,7 +48,11 @@ def _taken_back(row: Row[Any]) -> dict[str, Any]:
     now_at = item_of(row).progress
     now_at = replace(now_at, takeovers=now_at.takeovers + 1)
     can_look = row.kind != TIMER
-    after = lost_attempt(now_at, can_look=can_look) if now_at.step is Step.DELETE else now_at
+    if now_at.step is Step.CHUNK:
+        after = replace(lost_attempt(now_at), step=Step.PROVE, source=0)
+        return {"id": row.id, "state": ItemState.BLOCKED.value, **progress_columns(after)}
+    sent = now_at.step in {Step.DELETE, Step.CANARY}
+    after = lost_attempt(now_at, can_look=can_look) if sent else now_at
     return {"id": row.id, "state": ItemState.PENDING.value, **progress_columns(after)}
 
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from worker.domain.audit import job_chain
+from worker.domain.bulk import Stage
 from worker.domain.calls import PROJECT
-from worker.domain.decide import Settle, Step
 from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
+from worker.domain.steps import Settle, Step
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
 from worker.store import cascade, entries, takeover
 from worker.store.accounts import fence, lock_account, next_due
@@ -19,7 +20,8 @@ from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
-from worker.store.rows import change_values, item_of, job_of, waiting_columns
+from worker.store.rows import BULK, change_values, item_of, job_of, waiting_columns
+from worker.store.turns import not_before_canary
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
@@ -109,8 +111,13 @@ class SqlWorkStore:
                 due.where(ITEMS.c.step == step.value),
                 ready.where(ITEMS.c.step == step.value),
             )
-        elif job.canary_position is not None:
-            ready = ready.where(ITEMS.c.position <= job.canary_position)
+        else:
+            due, ready = (
+                due.where(not_before_canary(job.bulk)),
+                ready.where(not_before_canary(job.bulk)),
+            )
+            if job.canary_position is not None:
+                ready = ready.where(ITEMS.c.position <= job.canary_position)
         if job.options.stop_timer and job.state is not JobState.PLANNING:
             due = due.where(cascade.after_timer(job.id))
             ready = ready.where(cascade.after_timer(job.id))
@@ -225,7 +232,11 @@ def _may_go(item: Item, jobs: Mapping[str, Job]) -> bool:
 
 
 def _may_list(job: Job | None) -> bool:
-    return job is not None and job.state is JobState.PLANNING and not job.stopping
+    if job is None:
+        return False
+    if job.bulk.stage is Stage.PROOF:
+        return job.state in ACTIVE
+    return job.state is JobState.PLANNING and not job.stopping
 
 
 def _open(conn: Connection, lease: Lease, items: Sequence[int], listing: Sequence[str]) -> None:
@@ -248,6 +259,7 @@ def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now:
             list_tries=listing.tries,
             list_due_at=now + listing.after if listing.after else None,
             list_token=0,
+            **({} if listing.bulk is None else {"bulk": BULK.dump_json(listing.bulk).decode()}),
         )
     )
 

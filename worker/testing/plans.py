@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.domain.bulk import ONE_BY_ONE, Bulk
 from worker.domain.states import JobState
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.testing.store import MemoryStore
@@ -49,8 +50,8 @@ class MemoryPlans:
         self.steps.append("keep_projects")
         return job
 
-    def arrange(self, lease: Lease, job: Job) -> None:  # noqa: ARG002  there is one job
-        self.steps.append("arrange")
+    def arrange(self, lease: Lease, job: Job, *, by_chunks: bool = False) -> None:  # noqa: ARG002  there is one job
+        self.steps.append("arrange by chunks" if by_chunks else "arrange")
 
     def measure(self, job: Job) -> PlannedItems:  # noqa: ARG002  there is one job
         self.steps.append("measure")
@@ -67,6 +68,7 @@ class MemoryPlans:
         *,
         waiting: WaitingOn,
         canary_position: int | None,
+        bulk: Bulk = ONE_BY_ONE,
     ) -> Job:
         self.steps.append("freeze")
         if self._has_moved(job):
@@ -77,6 +79,7 @@ class MemoryPlans:
             plan=plan,
             waiting_on=waiting,
             canary_position=canary_position,
+            bulk=bulk,
         )
         self._store.jobs[job.id] = frozen
         return frozen

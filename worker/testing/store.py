@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from worker.domain.decide import GoOn, Settle, Step
 from worker.domain.errors import LeaseLost
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ACTIVE, PAUSABLE, ItemState, JobState, check_move
+from worker.domain.steps import GoOn, Settle, Step
 from worker.ports import (
     AccountRow,
     Batch,

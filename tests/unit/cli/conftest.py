@@ -15,10 +15,10 @@ from worker.bootstrap import Desk
 from worker.cli import cli
 from worker.cli.desk import SilentBell
 from worker.domain.calls import Action, Answer, Call
-from worker.domain.decide import Settle
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Finding, PlanHash, word_of
 from worker.domain.states import JobState, Waiting
+from worker.domain.steps import Settle
 from worker.ports import Batch, Change, Done, Job, Lease, PlanFacts, WaitingOn
 from worker.store.endings import Endings
 from worker.store.plans import Plans

@@ -7,10 +7,10 @@ from tests.unit.cli.test_exits import a_job, counts
 from worker.cli.pace import Pace, Teller, progress_line, waiting_line
 from worker.cli.screens import job_cells, plan_lines, show_lines
 from worker.domain.calls import Seen, Target
-from worker.domain.decide import Progress, Step
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import JobState, Waiting
+from worker.domain.steps import Progress, Step
 from worker.ports import Item, Job, JobOptions, PlanFacts, WaitingOn
 from worker.services.report import duration, report_lines, report_of, wrapped
 

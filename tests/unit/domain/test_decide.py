@@ -11,23 +11,12 @@ from hypothesis import strategies as st
 
 from tests.builders import EPOCH, a_case, a_child, a_progress, a_seen, a_target, an_answer, shows
 from worker.domain.calls import Answer
-from worker.domain.decide import (
-    CHANGED,
-    CHECK_LASTS,
-    Case,
-    Decision,
-    GoOn,
-    Progress,
-    Settle,
-    Step,
-    checked_again,
-    decide,
-    is_there,
-    lost_attempt,
-)
+from worker.domain.decide import CHECK_LASTS, checked_again, decide
+from worker.domain.onward import CHANGED, is_there, lost_attempt
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import ITEM_MOVES, ItemState
+from worker.domain.steps import Case, Decision, GoOn, Progress, Settle, Step
 
 POLICY = RetryPolicy()
 CASE = a_case(known=frozenset({("task", "7")}), kinds=frozenset({"task"}), sources=2)

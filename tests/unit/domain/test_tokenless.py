@@ -3,9 +3,10 @@
 import pytest
 
 from worker.domain.calls import PROJECT, Answer, Seen, Target
-from worker.domain.decide import Case, GoOn, Progress, Step, decide
+from worker.domain.decide import decide
 from worker.domain.outcomes import Verdict
 from worker.domain.retry import RetryPolicy
+from worker.domain.steps import Case, GoOn, Progress, Step
 from worker.services.slice import was_sent
 
 CASE = Case(seen=Seen(target=Target(kind=PROJECT, external_id="1")))

@@ -11,6 +11,7 @@ from worker.domain.retry import RetryPolicy
 from worker.ports import Batch, Item, Job
 from worker.services.execute import Pulse, run_slice
 from worker.services.tools import AccountFacts, Tools
+from worker.testing.chunks import NoChunks
 from worker.testing.clock import FrozenClock
 from worker.testing.gate import CountingGate
 from worker.testing.plans import MemoryPlans
@@ -60,6 +61,7 @@ class Bench:
             work=self.store,
             plans=self.plans,
             ends=self.store,
+            chunks=NoChunks(),
             accounts=self.store,
             gate=self.gate,
             provider=self.provider,

@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import CATALOGUE, a_child, a_progress, a_seen, a_target, an_item
 from worker.domain.calls import Action, Call, Seen
-from worker.domain.decide import Step
+from worker.domain.steps import Step
 from worker.services.choose import call_for, choose
 
 CASCADE = ("comment", "task")

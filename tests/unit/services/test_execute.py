@@ -8,9 +8,9 @@ import pytest
 from tests.builders import EPOCH, a_job, a_progress, a_purse, an_answer, an_item, shows, some_facts
 from tests.unit.services.bench import Bench, always, in_turn
 from worker.domain.calls import Call
-from worker.domain.decide import Step
 from worker.domain.outcomes import Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.steps import Step
 from worker.ports import Batch, WaitingOn
 from worker.services.execute import OUTAGE_CAP, PARKED_LOOK, PARKED_PROBE, Pulses, parked_text
 from worker.services.slice import GATE_RETRY, OUTAGE_AFTER

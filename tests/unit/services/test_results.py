@@ -16,11 +16,11 @@ from tests.builders import (
     shows,
 )
 from worker.domain.calls import Action, Answer, Call, Reading
-from worker.domain.decide import GoOn, Settle, Step
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import JobState
+from worker.domain.steps import GoOn, Settle, Step
 from worker.ports import Done, Item, Job, JobOptions, ListingProgress
 from worker.services.choose import Work
 from worker.services.results import (

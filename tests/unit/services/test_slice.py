@@ -8,10 +8,10 @@ import pytest
 from tests.builders import EPOCH, a_job, a_progress, a_purse, an_answer, an_item, shows, some_facts
 from tests.unit.services.bench import Bench, always, in_turn
 from worker.domain.calls import Call
-from worker.domain.decide import Step
 from worker.domain.limits import Window
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
+from worker.domain.steps import Step
 from worker.ports import Batch, JobOptions
 from worker.services.permits import THROTTLED_FOR
 

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import EPOCH, a_case, a_progress, a_seen, an_answer, an_item, shows
-from worker.domain.decide import GoOn, Settle, Step, decide
+from worker.domain.decide import decide
 from worker.domain.outcomes import Bucket, Outcome, Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import ItemState
+from worker.domain.steps import GoOn, Settle, Step
 from worker.domain.text import clean
 from worker.ports import Change
 from worker.store.cascade import Child, SettledItem, after_children, failures, with_parent

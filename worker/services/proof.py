@@ -1,0 +1,104 @@
+"""What a page of the listing proves about items that went by chunks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from worker.domain.backwards import FEW, Backwards, Shown, after_page, between, once_more
+from worker.domain.bulk import Bulk, Stage
+from worker.domain.calls import Answer
+from worker.domain.filters import time_of
+from worker.domain.outcomes import Verdict
+from worker.domain.steps import Case, Decision, GoOn, Step
+from worker.domain.together import listed
+from worker.ports import Change, Done, Item, Job, ListingProgress
+from worker.services.choose import Work
+from worker.services.results import REFUSED_LISTING, Rules, ids_shown
+
+JITTER = 0.5
+
+
+def is_proof(job: Job) -> bool:
+    """Whether a page of the job's listing proves its chunks, rather than makes its plan."""
+    return job.bulk.stage is Stage.PROOF
+
+
+def waits_for_proof(matched: Mapping[str, Item]) -> list[Item]:
+    """The items among those that a page shows of which it proves something."""
+    return [item for item in matched.values() if item.progress.step is Step.PROVE]
+
+
+def proof_of(
+    work: Work, answer: Answer, *, job: Job, unproven: Sequence[Item], rules: Rules
+) -> Done:
+    """A page that was read: what it still shows, what it leaves in doubt, where it goes on.
+
+    `unproven` are the items that wait for the proof: all of them on the way down, else at least
+    those that the page shows.
+    """
+    if answer.verdict is not Verdict.SEEN:
+        tries = job.list_tries + answer.verdict.is_attempt
+        refused = answer.verdict in {Verdict.REFUSED, Verdict.INVALID}
+        wait = rules.policy.after(tries, JITTER) if tries else timedelta(0)
+        after = REFUSED_LISTING if refused else wait
+        return _done(work, answer, (), _progress(job, job.bulk, tries=tries, after=after))
+    at, shown = job.bulk.reading or Backwards(), _shown(answer)
+    listed_ids = set(ids_shown(answer))
+    there = [item for item in unproven if item.seen.target.external_id in listed_ids]
+    changes = [Change(item=i, decision=_still_listed(i, job, answer, rules)) for i in there]
+    gone = (item for item in unproven if item.seen.target.external_id not in listed_ids)
+    doubts = _in_doubt(at, shown, gone)
+    following = after_page(at, shown)
+    if len(doubts) > FEW:
+        doubts, following = [], once_more(at) or following
+    changes += [Change(item=item, decision=_look(item)) for item in doubts]
+    stage = Stage.PROVEN if following is None else Stage.PROOF
+    bulk = replace(job.bulk, stage=stage, reading=following)
+    return _done(work, answer, tuple(changes), _progress(job, bulk))
+
+
+def _still_listed(item: Item, job: Job, answer: Answer, rules: Rules) -> Decision:
+    case = Case(seen=item.seen, stopping=bool(job.stopping))
+    return listed(case, item.progress, answer, rules.policy)
+
+
+def _look(item: Item) -> Decision:
+    return GoOn(progress=replace(item.progress, step=Step.LOOK))
+
+
+def _shown(answer: Answer) -> Shown:
+    projects = answer.reading.projects
+    return Shown(
+        created=[time_of(seen.created) for seen in projects],
+        is_empty=not projects,
+        has_more=bool(answer.reading.next_cursor),
+    )
+
+
+def _in_doubt(at: Backwards, shown: Shown, unproven: Iterable[Item]) -> list[Item]:
+    """Items that may have slipped from this page to the one above, between the two reads."""
+    gap = between(at, shown)
+    if gap is None:
+        return []
+    low, high = gap
+    return [item for item in unproven if _lies(time_of(item.seen.created), low, high)]
+
+
+def _lies(created: datetime | None, low: datetime, high: datetime) -> bool:
+    return created is None or low <= created <= high
+
+
+def _progress(
+    job: Job, bulk: Bulk, *, tries: int = 0, after: timedelta = timedelta(0)
+) -> ListingProgress:
+    return ListingProgress(
+        cursor=job.list_cursor, pages=job.list_pages, tries=tries, after=after, bulk=bulk
+    )
+
+
+def _done(
+    work: Work, answer: Answer, changes: tuple[Change, ...], listing: ListingProgress
+) -> Done:
+    return Done(
+        job_id=work.job_id, call=work.call, answer=answer, changes=changes, listing=listing
+    )
