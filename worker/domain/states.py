@@ -81,7 +81,7 @@ _I = ItemState
 ITEM_MOVES: dict[ItemState, frozenset[ItemState]] = {
     _I.PENDING: frozenset({_I.SENT, _I.BLOCKED, _I.DEFERRED, _I.SETTLED}),
     _I.BLOCKED: frozenset({_I.PENDING, _I.SETTLED}),
-    _I.SENT: frozenset({_I.PENDING, _I.DEFERRED, _I.VERIFYING, _I.SETTLED}),
+    _I.SENT: frozenset({_I.PENDING, _I.BLOCKED, _I.DEFERRED, _I.VERIFYING, _I.SETTLED}),
     _I.DEFERRED: frozenset({_I.SENT, _I.SETTLED, _I.PENDING}),
     _I.VERIFYING: frozenset({_I.SENT, _I.SETTLED}),
     _I.SETTLED: frozenset(),
