@@ -1,6 +1,7 @@
 # Everything done by hand here, one word each: `make help` lists it.
 #   make setup PYTHON=python3.12      with another Python than `python3`
-#   make accept N=3                   one acceptance point by its number
+#   make accept N=3                   one acceptance point of the main job by its number
+#   make accept N=systems-5           one of an area: systems, pace, trust, operate, ship (N=pace: all of it)
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -45,7 +46,7 @@ lint: setup $(DEV) ## formatting, lints, types, layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-accept: setup $(DEV) ## every acceptance point at full length (N=3: that one)
+accept: setup $(DEV) ## every acceptance point at full length (N=3, N=systems-5, N=systems: only that)
 	@$(BIN)/pytest -m "acceptance or number" --full --timeout=3600 $(if $(N),--number $(N))
 
 bench: ## measure speed (not there yet)

@@ -2,11 +2,11 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import settings
 
+from tests.points import in_order, is_wanted, point_of
 from tests.services import is_ci
 
 pytest_plugins = ["tests.databases"]
@@ -22,7 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--number",
         metavar="N",
-        help="run only what proves these acceptance points: 7 (7.1 and 7.2 too), 7.2, or 3,7.2",
+        help="run only what proves these acceptance points: 7 (7.1 and 7.2 too) of the main job, "
+        "systems-5 of an area, systems for all of it, or several: 3,7.2,systems-5",
     )
 
 
@@ -36,12 +37,16 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep what proves the points of --number, and let each report carry its points."""
     wanted = config.getoption("--number")
+    try:
+        is_wanted((), wanted or "core")
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
     chosen: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        points = [str(point) for mark in item.iter_markers("number") for point in mark.args]
+        points = [point_of(point) for mark in item.iter_markers("number") for point in mark.args]
         item.user_properties.extend(("number", point) for point in points)
-        (chosen if wanted is None or _is_wanted(points, wanted) else others).append(item)
+        (chosen if wanted is None or is_wanted(points, wanted) else others).append(item)
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = chosen
@@ -59,21 +64,12 @@ def pytest_terminal_summary(
             for name, point in report.user_properties:
                 by_point[point][outcome] += name == "number"
     terminalreporter.section("acceptance points")
-    for point in sorted(by_point, key=_in_order):
+    for point in sorted(by_point, key=in_order):
         counts = ", ".join(f"{n} {outcome}" for outcome, n in by_point[point].items())
-        terminalreporter.line(f"{point:>6}  {counts}")
+        terminalreporter.line(f"{point:>11}  {counts}")
 
 
 @pytest.fixture(scope="session")
 def full(pytestconfig: pytest.Config) -> bool:
     """Whether acceptance tests run at full length (`--full`), or short as in `make test`."""
     return bool(pytestconfig.getoption("--full"))
-
-
-def _is_wanted(points: Iterable[str], wanted: str) -> bool:
-    numbers = [number.strip() for number in wanted.split(",")]
-    return any(f"{point}.".startswith(f"{number}.") for point in points for number in numbers)
-
-
-def _in_order(point: str) -> list[tuple[int, str]]:
-    return [(int(part) if part.isdigit() else 0, part) for part in point.split(".")]
