@@ -7,10 +7,11 @@ missed but what lies between two pages as they were read: that is in doubt.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 FEW = 25
 """Doubts that are resolved by a read each; for more the two pages are read once more."""
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +67,23 @@ def _down(at: Backwards, shown: Shown) -> Backwards | None:
 def between(at: Backwards, shown: Shown) -> tuple[datetime, datetime] | None:
     """The times, both included, that neither this page nor the one above it covers.
 
-    None if there is no page above, or the listing shows no times. Works for both orders.
+    None if there are none; all times there are, if the listing shows none to tell by. Where no
+    page above was read, that is all that follows, should the page not be the last any more.
     """
-    last = next((time for time in reversed(shown.created) if time), None)
-    if not at.goes_down or at.edge is None or last is None:
+    if not at.goes_down or shown.is_empty or (at.edge is None and not shown.has_more):
         return None
-    return min(last, at.edge), max(last, at.edge)
+    times = [time for time in shown.created if time]
+    if not times or (at.edge is None and times[0] == times[-1]):
+        return FIRST, LAST
+    last, rises, falls = times[-1], times[0] < times[-1], times[0] > times[-1]
+    edge = at.edge or (LAST if rises else FIRST)
+    if (rises and last > edge) or (falls and last < edge):
+        return None  # it reaches into the page above
+    return min(last, edge), max(last, edge)
 
 
 def once_more(at: Backwards) -> Backwards | None:
-    """Read the page above and this one again; None if that was done."""
-    if at.again == at.page:
+    """Read the page above and this one again; None if one of them was read again already."""
+    if at.again in {at.page, at.page - 1}:
         return None
-    return replace(at, page=at.page + 1, edge=None, again=at.page)
+    return replace(at, page=at.page + 1, again=at.page)

@@ -49,8 +49,8 @@ def proof_of(
     gone = (item for item in unproven if item.seen.target.external_id not in listed_ids)
     doubts = _in_doubt(at, shown, gone)
     following = after_page(at, shown)
-    if len(doubts) > FEW:
-        doubts, following = [], once_more(at) or following
+    if len(doubts) > FEW and (again := once_more(at)) is not None:
+        doubts, following = [], again
     changes += [Change(item=item, decision=_look(item)) for item in doubts]
     stage = Stage.PROVEN if following is None else Stage.PROOF
     bulk = replace(job.bulk, stage=stage, reading=following)
