@@ -93,6 +93,12 @@ class Probe:
         looked_up = self.step is Step.LOOK and self.attempts == 1
         return self.outcome is Outcome.DELETED and looked_up
 
+    @property
+    def was_lost_sight_of(self) -> bool:
+        """Whether a neighbour that was there before could not be read after."""
+        was_there = self.step is Step.WITNESS and self.source == 1 and not self.is_open
+        return was_there and self.outcome is not Outcome.SKIPPED_CHANGED
+
 
 NOT_GONE = "the provider says that its bulk delete is done, and nothing is gone"
 PARTLY = "the bulk delete left a project that a single delete took"
@@ -116,11 +122,11 @@ def advise(bulk: Bulk, canary: Sequence[Probe], witnesses: Sequence[Probe]) -> t
         return Advice.READ_AGAIN, ""
     if any(w.outcome is Outcome.DELETED and w.step is Step.WITNESS for w in witnesses):
         return Advice.PAUSE, TOO_MUCH
-    return _judge(bulk, canary)
+    return _judge(bulk, canary, all_there=not any(w.was_lost_sight_of for w in witnesses))
 
 
-def _judge(bulk: Bulk, canary: Sequence[Probe]) -> tuple[Advice, str]:
-    """The canary is answered, and its neighbours are there."""
+def _judge(bulk: Bulk, canary: Sequence[Probe], *, all_there: bool) -> tuple[Advice, str]:
+    """The canary is answered, and no neighbour is gone; whether all were read again."""
     gone = [c for c in canary if c.went_together]
     stayed = [c for c in canary if c.is_open and c.state is ItemState.BLOCKED]
     if any(c.is_open and c not in stayed for c in canary):
@@ -129,7 +135,7 @@ def _judge(bulk: Bulk, canary: Sequence[Probe]) -> tuple[Advice, str]:
         return (Advice.FINISH, "") if gone else (Advice.TURN_BACK, NOT_GONE)
     if any(c.outcome is Outcome.DELETED and c.source == TAKEN and c not in gone for c in canary):
         return Advice.TURN_BACK, PARTLY
-    return (Advice.TRUST, "") if gone else _once_more(bulk)
+    return (Advice.TRUST, "") if gone and all_there else _once_more(bulk)
 
 
 def _once_more(bulk: Bulk) -> tuple[Advice, str]:
@@ -149,7 +155,7 @@ def calls_of(count: int, *, size: int, pages: int, page_size: int) -> dict[str, 
     """
     rest = max(count - PAIR, 0)
     left = max(pages - count // page_size, 1)
-    seek = 2 * left.bit_length() - 2 if left > 1 else 0
+    seek = 2 * left.bit_length() - 1 if left > 1 else 0
     reads, lists = 3 * PAIR, left + seek
     if proven_by_reads(rest, pages):
         reads, lists = reads + rest, 0

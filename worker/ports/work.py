@@ -89,7 +89,8 @@ class Committed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """How many items of a job have not gone by a chunk yet, and how many wait for the proof."""
+    """How many items of a job have not gone by a chunk yet, and of how many nobody knows yet."""
 
     unsent: int
-    unproven: int
+    unproven: int  # wait for the proof
+    in_doubt: int = 0  # wait for a look of their own

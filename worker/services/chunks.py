@@ -33,16 +33,21 @@ async def advance(tools: Tools, lease: Lease, job: Job) -> bool:
     if job.state is not JobState.RUNNING or job.stopping:
         return False
     if job.bulk.refusal and job.bulk.stage in {Stage.CANARY, Stage.ON}:
-        left = await off(tools.chunks.left, job.id)
-        if left.unproven:
-            return False
-        await off(tools.chunks.turn_back, lease, job, job.bulk.refusal)
-        return True
+        return await _turn_back(tools, lease, job, job.bulk.refusal)
     if job.bulk.stage is not Stage.CANARY:
         return False
     canary, witnesses = await _probes(tools, job)
     advice, why = advise(job.bulk, _seen(canary), _seen(witnesses))
     return await _follow(tools, lease, job, (advice, why), (canary, witnesses))
+
+
+async def _turn_back(tools: Tools, lease: Lease, job: Job, why: str) -> bool:
+    """Plan the job anew once it is known what every call so far came to: a plan makes no looks."""
+    left = await off(tools.chunks.left, job.id)
+    if left.unproven or left.in_doubt:
+        return False
+    await off(tools.chunks.turn_back, lease, job, why)
+    return True
 
 
 async def _probes(tools: Tools, job: Job) -> tuple[Sequence[Item], Sequence[Item]]:
@@ -79,7 +84,7 @@ async def _follow(
         case Advice.WAIT:
             return False
         case Advice.CHOOSE:
-            await _choose(tools, lease, job, witnesses)
+            await _choose(tools, lease, job, [*canary, *witnesses])
         case Advice.SEND | Advice.FINISH:
             await _release(tools, lease, job, canary)
         case Advice.READ_AGAIN:
@@ -88,7 +93,7 @@ async def _follow(
             why = f"the first {len(canary)} projects are gone by a bulk delete, no other is"
             await _write(tools, lease, job, Bulk(stage=Stage.ON), why=why)
         case Advice.TURN_BACK:
-            await off(tools.chunks.turn_back, lease, job, why)
+            return await _turn_back(tools, lease, job, why)
         case Advice.PAUSE:
             await _write(tools, lease, job, replace(job.bulk, refusal=why), why=why)
             await off(tools.pause, job.id, f"{why}; look with bulkdel report {job.id}")
@@ -106,7 +111,7 @@ async def _choose(tools: Tools, lease: Lease, job: Job, before: Sequence[Item]) 
         why = "too few projects are left for a bulk delete"
         await off(tools.chunks.write, lease, job.id, Bulk(stage=Stage.OFF), alone, why=why)
         return
-    if left.unsent < LEAST:  # the neighbours of the last pair are needed for the next
+    if left.unsent < LEAST:  # the last pair or its neighbours are needed for the next
         await off(tools.chunks.write, lease, job.id, replace(job.bulk, canary=()), spared)
         return
     low, *pair, high = await off(tools.chunks.pick, job.id, place, LEAST)
@@ -124,7 +129,9 @@ async def _choose(tools: Tools, lease: Lease, job: Job, before: Sequence[Item]) 
 
 
 def _waiting(items: Sequence[Item]) -> list[Item]:
-    return [i for i in items if i.outcome is None and i.progress.step is Step.WITNESS]
+    """Those of the last try that nothing became of."""
+    held = {Step.CANARY, Step.WITNESS}
+    return [item for item in items if item.outcome is None and item.progress.step in held]
 
 
 def _as(item: Item, step: Step) -> Progress:

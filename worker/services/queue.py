@@ -51,6 +51,7 @@ class Queue:
     def forget(self, work: Work) -> None:
         """A call that was popped does not leave after all."""
         self._under_way[work.job_id] -= 1
+        self._look_again()
 
     def clear(self) -> None:
         """Forget what has not left."""
@@ -94,7 +95,8 @@ class Queue:
                 return []
         if job.state is JobState.PLANNING and not job.listed and not job.stopping:
             return await self._listing(lease, job)
-        if await chunks.advance(self.tools, lease, job):
+        at_rest = not self._under_way.get(job.id)
+        if at_rest and await chunks.advance(self.tools, lease, job):
             self._look_again()
             return []
         items = () if is_proof(job) else await self._due(lease, job)

@@ -44,12 +44,16 @@ class Chunks:
         counted = (
             select(ITEMS.c.step, func.count())
             .where(ITEMS.c.job_id == job_id, _OPEN)
-            .where(ITEMS.c.step.in_([Step.CHUNK.value, Step.PROVE.value]))
+            .where(ITEMS.c.step.in_([step.value for step in (Step.CHUNK, *SENT)]))
             .group_by(ITEMS.c.step)
         )
         with self._db.read() as conn:
             found: dict[str, int] = {row[0]: row[1] for row in conn.execute(counted)}
-        return Left(unsent=found.get(Step.CHUNK, 0), unproven=found.get(Step.PROVE, 0))
+        return Left(
+            unsent=found.get(Step.CHUNK, 0),
+            unproven=found.get(Step.PROVE, 0),
+            in_doubt=found.get(Step.LOOK, 0),
+        )
 
     def pick(self, job_id: str, offset: int, count: int) -> Sequence[Item]:
         waiting = select(ITEMS).where(_at(job_id, Step.CHUNK)).order_by(*_ORDER)

@@ -9,7 +9,7 @@ from worker.domain.audit import job_chain
 from worker.domain.bulk import Stage
 from worker.domain.calls import PROJECT
 from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
-from worker.domain.steps import Settle, Step
+from worker.domain.steps import TOGETHER, Settle, Step
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
 from worker.store import cascade, entries, takeover
 from worker.store.accounts import fence, lock_account, next_due
@@ -227,6 +227,8 @@ def _may_go(item: Item, jobs: Mapping[str, Job]) -> bool:
     """Whether an item's call may leave: its job was not paused, nor stopped, meanwhile."""
     job = jobs.get(item.job_id)
     if job is None or job.state not in ACTIVE:
+        return False
+    if item.progress.step in TOGETHER and job.bulk.refusal:
         return False
     return not job.stopping or item.progress.step is Step.LOOK
 
