@@ -9,6 +9,7 @@ Row = Mapping[str, Any]
 Target = tuple[str, str, str]
 
 CALLS = frozenset({"call", "call.late", "attempt.lost"})
+DELETES = frozenset({"delete", "chunk", "canary"})
 GONE_WITHOUT_A_CALL = "deleted_with_parent"
 SHOWN = 10
 
@@ -43,13 +44,23 @@ def target_of(row: Row) -> Target:
 
 
 def deletions(ledger: Iterable[Row]) -> list[Row]:
-    """The calls that delete."""
-    return [row for row in ledger if row["method"] == "DELETE"]
+    """The calls that delete; a bulk call counts as one of each id it names."""
+    return [one for row in ledger if row["method"] == "DELETE" for one in _singly(row)]
+
+
+def _singly(row: Row) -> list[Row]:
+    if not row["ids"]:
+        return [row]
+    gone = row["deleted_ids"]
+    return [
+        {**row, "id": one, "effect": "deleted" if one in gone else "none"} for one in row["ids"]
+    ]
 
 
 def effects(ledger: Iterable[Row]) -> "Counter[Target]":
     """How often each target really went."""
-    return Counter(target_of(row) for row in ledger if row["effect"] == "deleted")
+    rows = (one for row in ledger for one in _singly(row))
+    return Counter(target_of(row) for row in rows if row["effect"] == "deleted")
 
 
 def _each_ended_once(seen: Evidence) -> Iterable[str]:
@@ -104,15 +115,21 @@ def _every_call_has_its_entry(seen: Evidence) -> Iterable[str]:
     sent: Counter[Target] = Counter()
     for entry in seen.audit:
         action = entry["detail"].get("action") or entry["detail"].get("step")
-        if entry["event"] in CALLS and action == "delete":
-            written[target_of(entry)] += 1
-            sent[target_of(entry)] += entry["event"] == "call" and entry["verdict"] != "not_sent"
+        if entry["event"] in CALLS and action in DELETES:
+            for target in _targets_of(entry):
+                written[target] += 1
+                sent[target] += entry["event"] == "call" and entry["verdict"] != "not_sent"
     for target in made.keys() | sent.keys():
         if not sent[target] <= made[target] <= written[target]:
             yield (
                 f"{target} was asked to go {made[target]} times; of the entries "
                 f"{sent[target]} say so and {written[target]} may"
             )
+
+
+def _targets_of(entry: Row) -> list[Target]:
+    ids = entry["detail"].get("ids")
+    return [("project", one, "") for one in ids] if ids else [target_of(entry)]
 
 
 def _gone_is_gone(seen: Evidence) -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from tests.acceptance.commands import Ran, Reply
-from tests.acceptance.judge import Evidence, compare, deletions
+from tests.acceptance.judge import Evidence, compare
 from tests.acceptance.stack import Stack
 from tests.acceptance.waiting import eventually
 from worker.store.audit_log import Filter, query
@@ -53,7 +53,7 @@ class Site:
 
     def deletions(self) -> list[Reply]:
         """The calls that delete."""
-        return [dict(row) for row in deletions(self.ledger())]
+        return [dict(row) for row in self.ledger() if row["method"] == "DELETE"]
 
     def submit(self, ids: Iterable[str], *options: str, code: int = 0) -> Ran:
         """Hand in a job by a file, one id a line."""
@@ -111,6 +111,13 @@ class Site:
         what = f"the plan of {job['id']}"
         eventually(lambda: self.state(job) != "planning", within=within, what=what)
         return self.show(job)
+
+    def turned_back(self, job: Reply, *, within: float) -> Reply:
+        """The job once its plan was made anew, and waits for another word."""
+        moves = "SELECT count(*) FROM audit_entries WHERE job_id = :job AND event = 'plan.frozen'"
+        what = f"another plan of {job['id']}"
+        eventually(lambda: self.sql(moves, job=job["id"])[0][0] > 1, within=within, what=what)
+        return self.has_plan(job, within=within)
 
     def judge(self, *jobs: Reply) -> None:
         """Fail unless ledger, items, audit, counts and chains of these jobs all agree."""
