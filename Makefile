@@ -9,6 +9,11 @@ UV_VERSION := 0.13.9
 # The tests of the decisions; `test` measures their coverage alone, as measuring all takes minutes.
 CORE := tests/unit/domain tests/unit/services tests/unit/store tests/unit/cli tests/unit/cli_ops
 
+# Tests run in so many processes. Acceptance tests wait more than they work; those of one shared
+# deployment stay together. `make accept` measures, so it runs one after the other.
+SPREAD := -n auto --dist worksteal
+WAITING := 4
+
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --no-input --disable-pip-version-check
@@ -33,12 +38,12 @@ demo: setup ## set up, and run the main job on embedded defaults
 	@$(BIN)/bulkdel demo
 
 test: setup $(DEV) ## unit, conformance, integration and short acceptance tests
-	@$(BIN)/pytest -m "not acceptance" $(CORE) --cov=worker.domain --cov=worker.services --cov-report=term
-	@$(BIN)/pytest -m "not acceptance" $(addprefix --ignore=,$(CORE))
-	@$(BIN)/pytest -m acceptance
+	@$(BIN)/pytest $(SPREAD) -m "not acceptance" $(CORE) --cov=worker.domain --cov=worker.services --cov-report=term
+	@$(BIN)/pytest $(SPREAD) -m "not acceptance" $(addprefix --ignore=,$(CORE))
+	@$(BIN)/pytest -n $(WAITING) --dist loadgroup -m acceptance
 
 cover: setup $(DEV) ## the coverage of everything by all tests but acceptance (slower than `test`)
-	@$(BIN)/pytest -m "not acceptance" --cov --cov-report=term
+	@$(BIN)/pytest $(SPREAD) -m "not acceptance" --cov --cov-report=term
 
 lint: setup $(DEV) ## formatting, lints, types, layers
 	@$(BIN)/ruff format --check .

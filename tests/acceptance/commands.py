@@ -9,6 +9,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from tests.acceptance.warm import Warm
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 BULKDEL = (sys.executable, "-m", "worker")
 LONGEST = 120.0
@@ -56,25 +58,29 @@ def run(
     cwd: Path,
     stdin: str = "",
     timeout: float = LONGEST,
+    warm: Warm | None = None,
 ) -> Ran:
-    """Run `bulkdel ARGS` to its end."""
-    argv = [*BULKDEL, *args]
+    """Run `bulkdel ARGS` to its end: as a program, or forked from one that is `warm`."""
     began = monotonic()
-    done = subprocess.run(
-        argv,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=dict(env),
-        cwd=cwd,
-        timeout=timeout,
-        check=False,
-    )
+    if warm is not None:
+        code, stdout, stderr = warm.run(args, env=env, cwd=cwd, stdin=stdin, timeout=timeout)
+    else:
+        done = subprocess.run(
+            [*BULKDEL, *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=dict(env),
+            cwd=cwd,
+            timeout=timeout,
+            check=False,
+        )
+        code, stdout, stderr = done.returncode, done.stdout, done.stderr
     return Ran(
         argv=("bulkdel", *args),
-        code=done.returncode,
-        stdout=done.stdout,
-        stderr=done.stderr,
+        code=code,
+        stdout=stdout,
+        stderr=stderr,
         seconds=monotonic() - began,
     )
 

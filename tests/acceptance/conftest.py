@@ -9,20 +9,30 @@ import pytest
 
 from tests.acceptance.site import Site
 from tests.acceptance.stack import Kind, Stack, a_stack
+from tests.acceptance.warm import Warm
 
 HERE = Path(__file__).parent
 _numbers = count(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks which tests are to be kept together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Everything in this folder is an acceptance test; some of it only at full length."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
+            _keep_together(item)
     if not config.getoption("--full"):
         too_long = [item for item in items if _is_for_full_length_alone(item)]
         config.hook.pytest_deselected(items=too_long)
         items[:] = [item for item in items if item not in too_long]
+
+
+def _keep_together(item: pytest.Item) -> None:
+    """Let all tests of a shared deployment run in one process, so that it is started once."""
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("stack")  # type: ignore[attr-defined]  # pytest's own
+    if kind is not None:
+        item.add_marker(pytest.mark.xdist_group(str(kind)))
 
 
 def _is_for_full_length_alone(item: pytest.Item) -> bool:
@@ -42,9 +52,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 class Stacks:
     """The deployments of this run by what they rest on."""
 
-    def __init__(self, ending: ExitStack, folder: Path) -> None:
+    def __init__(self, ending: ExitStack, folder: Path, warm: Warm | None) -> None:
         self._ending = ending
         self._folder = folder
+        self._warm = warm
         self._running: dict[Kind, Stack] = {}
 
     def running(self, kind: Kind) -> Stack:
@@ -52,7 +63,7 @@ class Stacks:
         if kind not in self._running:
             home = self._folder / kind.value
             home.mkdir()
-            stack = self._ending.enter_context(a_stack(kind, home))
+            stack = self._ending.enter_context(a_stack(kind, home, warm=self._warm))
             stack.start_workers(2)
             self._running[kind] = stack
         stack = self._running[kind]
@@ -62,10 +73,21 @@ class Stacks:
 
 
 @pytest.fixture(scope="session")
-def stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stacks]:
+def warm(full: bool) -> Iterator[Warm | None]:
+    """What commands are forked from; None at full length, where each is a program of its own."""
+    if full:
+        yield None
+        return
+    forking = Warm()
+    yield forking
+    forking.close()
+
+
+@pytest.fixture(scope="session")
+def stacks(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Iterator[Stacks]:
     """The deployments that tests share; one that disturbs its workers has one of its own."""
     with ExitStack() as ending:
-        yield Stacks(ending, tmp_path_factory.mktemp("stacks"))
+        yield Stacks(ending, tmp_path_factory.mktemp("stacks"), warm)
 
 
 @pytest.fixture(params=[Kind.POSTGRES, Kind.SQLITE], ids=str)

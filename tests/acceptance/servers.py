@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
-import pytest
 from psycopg import sql
 from redis import Redis
 
+from tests.acceptance.waiting import eventually
 from tests.services import need_postgres, need_redis
 
 MARK = "bulkdel-tests"
@@ -36,18 +36,22 @@ def own_redis() -> Iterator[str]:
 
     Celery's queue has the same name everywhere, so two deployments must not share one.
     """
-    place = urlsplit(need_redis())
-    for number in range(1, 16):
-        url = place._replace(path=f"/{number}").geturl()
+    url = eventually(lambda: _taken(need_redis()), within=120, what="a Redis database nobody uses")
+    try:
+        yield url
+    finally:
         with Redis.from_url(url) as redis:
-            if not _is_free(redis):
-                continue
-            try:
-                yield url
-            finally:
-                redis.flushdb()
-            return
-    pytest.fail("all 15 databases of this Redis are in use", pytrace=False)
+            redis.flushdb()
+
+
+def _taken(server: str) -> str | None:
+    """The URL of a database that is ours now; None while others use all of them."""
+    for number in range(1, 16):
+        url = urlsplit(server)._replace(path=f"/{number}").geturl()
+        with Redis.from_url(url) as redis:
+            if _is_free(redis):
+                return url
+    return None
 
 
 def _is_free(redis: "Redis") -> bool:

@@ -15,6 +15,7 @@ from tests.acceptance.commands import BULKDEL, LONGEST, REPOSITORY, Ran, begin, 
 from tests.acceptance.servers import own_postgres, own_redis
 from tests.acceptance.timing import FILE as TASKS
 from tests.acceptance.waiting import eventually
+from tests.acceptance.warm import Warm
 from tests.services import need_rabbitmq
 from worker.app import worker_argv
 from worker.processes import Child, spawn
@@ -46,12 +47,13 @@ class Stack:
     control: Control
     sandbox: Child
     base_url: str
+    warm: Warm | None = None
     processes: list[Child] = field(default_factory=list)
     _accounts: dict[str, str] = field(default_factory=dict)
 
     def run(self, *args: str, stdin: str = "", timeout: float = LONGEST) -> Ran:
         """Run `bulkdel ARGS` to its end."""
-        return run(args, env=self.env, cwd=self.home, stdin=stdin, timeout=timeout)
+        return run(args, env=self.env, cwd=self.home, stdin=stdin, timeout=timeout, warm=self.warm)
 
     def begin(self, *args: str) -> "Popen[str]":
         """Start `bulkdel ARGS` and leave it running."""
@@ -129,7 +131,11 @@ _MAX_LINE = "max_items = 1000000"
 
 @contextmanager
 def a_stack(
-    kind: Kind, home: Path, *, settings: Mapping[str, str] | None = None
+    kind: Kind,
+    home: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    warm: Warm | None = None,
 ) -> Iterator[Stack]:
     """A deployment without workers yet; ended with all it runs, whatever happens."""
     with ExitStack() as ending:
@@ -150,6 +156,7 @@ def a_stack(
             control=Control(base_url, timeout=60),
             sandbox=sandbox,
             base_url=base_url,
+            warm=warm,
         )
         ending.callback(stack.stop_workers)
         stack.run("db", "upgrade").ended(0)

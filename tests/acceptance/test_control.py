@@ -12,15 +12,17 @@ from tests.acceptance.waiting import eventually
 
 STOPS_WITHIN = 5.0
 """Seconds after which no new call may leave for a job that was stopped."""
+SLOWLY = 'limits = { windows = [[1000000, "60s"]], per_day = 1000000, in_flight = 3 }'
 
 
 @pytest.fixture
 def running(site: Site) -> Reply:
-    """A job of 440 items that takes some seconds, with its first deletions done."""
+    """A job of 440 items that takes a minute, with its first deletions done."""
+    site.configure(SLOWLY)
     job = site.planned(site.seed(40, **CHILDREN))
-    site.stack.control.latency(0.1)
+    site.stack.control.latency(0.4)
     site.confirm(job)
-    eventually(lambda: len(site.deletions()) > 20, within=30, what="the first deletions")
+    eventually(lambda: len(site.deletions()) > 9, within=30, what="the first deletions")
     return job
 
 

@@ -9,6 +9,8 @@ from tests.acceptance.waiting import eventually
 pytestmark = pytest.mark.number(7)
 
 CHILDREN = {"tasks": 2, "comments": 1}
+SLOWLY = 'limits = { windows = [[1000000, "60s"]], per_day = 1000000, in_flight = 4 }'
+"""With it a job is still at work when it is killed, however late that is noticed to be due."""
 
 
 @pytest.mark.timeout(1800)
@@ -18,6 +20,7 @@ def test_jobs_whose_workers_are_killed_end_as_if_nothing_had_been(
     kills = 5 if full else 1
     projects = 500 if full else 50
     stack = site.stack
+    site.configure(SLOWLY)
     job = site.planned(site.seed(projects, **CHILDREN))
     stack.control.latency(0.1, jitter=0.05)
     ids = other_site.seed(60, **CHILDREN)

@@ -11,20 +11,23 @@ from tests.acceptance.conftest import a_site
 from tests.acceptance.site import Site
 from tests.acceptance.stack import Kind, a_stack
 from tests.acceptance.waiting import eventually
+from tests.acceptance.warm import Warm
 from worker import embedded
 
 
 @pytest.fixture(params=[Kind.POSTGRES, Kind.SQLITE], ids=str)
-def idle_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+def idle_site(request: pytest.FixtureRequest, tmp_path: Path, warm: Warm | None) -> Iterator[Site]:
     """An account on a deployment without any worker."""
-    with a_stack(request.param, tmp_path) as stack:
+    with a_stack(request.param, tmp_path, warm=warm) as stack:
         yield from a_site(stack)
 
 
-def test_without_a_worker_a_job_is_kept_and_said_so_within_seconds(idle_site: Site) -> None:
+def test_without_a_worker_a_job_is_kept_and_said_so_within_seconds(
+    idle_site: Site, full: bool
+) -> None:
     told = idle_site.submit(["42"], "--cascade", "all", code=9)
 
-    assert told.seconds < 5
+    assert told.seconds < (5 if full else 30)  # short runs share the machine with other tests
     assert "bulkdel up" in told.stderr
     assert told.json["state"] == "planning"
     assert idle_site.show(told.json)["counts"]["open"] == 1

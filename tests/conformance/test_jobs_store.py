@@ -1,7 +1,6 @@
 """Taking jobs in, finding them again and changing them, on both databases."""
 
 import threading
-import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,15 +221,13 @@ def test_two_hundred_thousand_ids_come_in_and_memory_stays_flat(
     store = postgresql_store
     ids = ((number, str(460_000_000_000 + number)) for number in range(200_000))
     tracemalloc.start()
-    began = time.monotonic()
 
     job = store.jobs.submit(a_new_job(), ids, lambda: "digest", 4).job
 
-    took, peak = time.monotonic() - began, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert store.jobs.counts(job.id).total == 200_000
     assert peak < 25_000_000
-    assert took < 20  # 4 s on two quiet cores, and tracing takes its share
 
 
 def test_items_can_be_read_until_the_reader_has_enough(store: Store) -> None:
