@@ -9,6 +9,7 @@ import pytest
 
 from tests.acceptance.site import Site
 from tests.acceptance.stack import Kind, Stack, a_stack
+from tests.acceptance.systems import ZOHO_V4, System
 from tests.acceptance.warm import Warm
 
 HERE = Path(__file__).parent
@@ -108,16 +109,18 @@ def other_site(stack: Stack) -> Iterator[Site]:
     yield from a_site(stack)
 
 
-def a_site(stack: Stack) -> Iterator[Site]:
+def a_site(stack: Stack, system: System = ZOHO_V4) -> Iterator[Site]:
     """An account nobody else uses; afterwards nothing of the sandbox goes wrong any more."""
     number = next(_numbers)
+    organization = system.organization(number)
+    stack.control.organization(organization)
     site = Site(
         stack=stack,
         account=f"site{number}",
-        organization=f"7000{number}",
+        organization=organization,
         since=len(stack.control.ledger()),
+        lines=system.lines(stack, organization),
     ).configure()
-    stack.control.organization(site.organization)
     yield site
     stack.control.clear_faults()
     stack.control.latency(0)

@@ -118,7 +118,7 @@ def _every_call_has_its_entry(seen: Evidence) -> Iterable[str]:
         if entry["event"] in CALLS and action in DELETES:
             for target in _targets_of(entry):
                 written[target] += 1
-                sent[target] += entry["event"] == "call" and entry["verdict"] != "not_sent"
+                sent[target] += entry["event"] == "call" and _was_sent(entry)
     for target in made.keys() | sent.keys():
         if not sent[target] <= made[target] <= written[target]:
             yield (
@@ -130,6 +130,11 @@ def _every_call_has_its_entry(seen: Evidence) -> Iterable[str]:
 def _targets_of(entry: Row) -> list[Target]:
     ids = entry["detail"].get("ids")
     return [("project", one, "") for one in ids] if ids else [target_of(entry)]
+
+
+def _was_sent(entry: Row) -> bool:
+    """Whether a call left: one for which there was no token to send did not."""
+    return entry["verdict"] != "not_sent" and entry["error_class"] != "credentials"
 
 
 def _gone_is_gone(seen: Evidence) -> Iterable[str]:

@@ -30,10 +30,11 @@ class Site:
     account: str
     organization: str
     since: int  # the ledger before it is of others
+    lines: tuple[str, ...] = ()  # of bulkdel.toml, beside those every account has
 
     def configure(self, *lines: str) -> "Site":
         """Write the account anew, with these lines of bulkdel.toml."""
-        self.stack.add_account(self.account, self.organization, *lines)
+        self.stack.add_account(self.account, self.organization, *self.lines, *lines)
         return self
 
     def seed(self, projects: int, **amounts: object) -> list[str]:

@@ -59,20 +59,25 @@ class Stack:
         """Start `bulkdel ARGS` and leave it running."""
         return begin(args, env=self.env, cwd=self.home)
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the sandbox, where every provider of it is found."""
+        return self.base_url.removesuffix("/books/v4")
+
     def add_account(self, name: str, organization: str, *lines: str) -> None:
-        """Write an account into bulkdel.toml; `lines` are added to it."""
-        text = "\n".join(
-            [
-                f"[accounts.{name}]",
-                'provider = "zoho_books"',
-                f'base_url = "{self.base_url}"',
-                f'organization_id = "{organization}"',
-                *([] if any(one.startswith("token") for one in lines) else [_TOKEN_LINE]),
-                *([] if any(one.startswith("limits") for one in lines) else [_LIMITS_LINE]),
-                *([] if any(one.startswith("max_items") for one in lines) else [_MAX_LINE]),
-                *lines,
-            ]
-        )
+        """Write an account into bulkdel.toml; one of `lines` may take a usual one's place."""
+        given = {line.partition("=")[0].strip() for line in lines}
+        usual = {
+            "provider": 'provider = "zoho_books"',
+            "base_url": f'base_url = "{self.base_url}"',
+            "organization_id": f'organization_id = "{organization}"',
+            "token": 'token = "env:SANDBOX_TOKEN"',
+            "limits": _LIMITS_LINE,
+            "max_items": "max_items = 1000000",
+        }
+        for key in {_INSTEAD_OF.get(key, key) for key in given}:
+            usual.pop(key, None)
+        text = "\n".join([f"[accounts.{name}]", *usual.values(), *lines])
         self._accounts[name] = text
         fresh = self.home / "bulkdel.toml.new"
         fresh.write_text("\n\n".join(self._accounts.values()) + "\n", encoding="utf-8")
@@ -124,9 +129,8 @@ class Stack:
         return "\n".join(parts)
 
 
-_TOKEN_LINE = 'token = "env:SANDBOX_TOKEN"'
 _LIMITS_LINE = 'limits = { windows = [[1000000, "60s"]], per_day = 10000000, in_flight = 20 }'
-_MAX_LINE = "max_items = 1000000"
+_INSTEAD_OF = {"oauth": "token", "integrated_account_id": "organization_id"}
 
 
 @contextmanager
