@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from tests.acceptance.commands import Ran, Reply
+from tests.acceptance.commands import LONGEST, Ran, Reply
 from tests.acceptance.judge import Evidence, compare
 from tests.acceptance.stack import Stack
 from tests.acceptance.waiting import eventually
@@ -61,7 +61,16 @@ class Site:
         path = self.stack.home / f"{self.account}.txt"
         path.write_text("".join(f"{one}\n" for one in ids), encoding="utf-8")
         given = ("--account", self.account, "--ids-file", str(path), "--reason", "test")
-        return self.stack.run("submit", *given, *options, "--json").ended(code)
+        return self._submit(*given, *options).ended(code)
+
+    def select(self, *filters: str, options: Sequence[str] = ()) -> Ran:
+        """Hand in a job by filters."""
+        chosen = [word for given in filters for word in ("--filter", given)]
+        return self._submit("--account", self.account, "--reason", "test", *chosen, *options)
+
+    def _submit(self, *words: str) -> Ran:
+        timeout = 3600 if any(word.startswith("--wait=") for word in words) else LONGEST
+        return self.stack.run("submit", *words, "--json", timeout=timeout)
 
     def planned(self, ids: Iterable[str], *options: str) -> Reply:
         """A job whose plan waits for its word."""

@@ -1,7 +1,6 @@
 """Eight processes, one refresh token: one refresh per lifetime, and nothing to read in Redis."""
 
 import asyncio
-import base64
 import json
 import secrets
 import sys
@@ -11,11 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from redis.asyncio import Redis
 
+from tests.leaks import writings
 from tests.services import need_redis
 from worker.sandbox.oauth import Grant
 from worker.sandbox.seeding import Seed
@@ -194,11 +193,3 @@ async def test_redis_holds_no_secret_in_any_writing(
     for secret in (grant.refresh_token, grant.client_secret, grant.client_id, *tokens):
         for written in writings(secret):
             assert written.encode() not in kept
-
-
-def writings(secret: str) -> list[str]:
-    """A secret as it may be written; base64 in each of the three places it may begin."""
-    places = [base64.b64encode(b"\0" * n + secret.encode()).decode()[4:-4] for n in range(3)]
-    hexed = secret.encode().hex()
-    escaped = json.dumps(secret)[1:-1]
-    return [secret, quote(secret, safe=""), repr(secret)[1:-1], escaped, hexed, *places]

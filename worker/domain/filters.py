@@ -138,9 +138,18 @@ def portable(
 def parse(specs: Sequence[Filter], given: Iterable[str], now: datetime) -> Filters:
     """Read `key=value` texts; ages count back from `now`.
 
-    Raises InvalidInput naming what there is: for no filter at all, an unknown or doubled one, an
-    empty value, and a value that is none of its type.
+    Raises InvalidInput naming the filters there are: for no filter at all, an unknown or doubled
+    one, an empty value, and a value that is none of its type.
     """
+    try:
+        return _assembled(_chosen(specs, given), now)
+    except InvalidInput as wrong:
+        there = f"there are: {', '.join(spec.name for spec in specs)}"
+        fix = f"{wrong.fix}; {there}" if wrong.fix else there
+        raise InvalidInput(wrong.what, fix=fix) from None
+
+
+def _chosen(specs: Sequence[Filter], given: Iterable[str]) -> list[tuple[Filter, str]]:
     chosen: dict[str, tuple[Filter, str]] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -153,8 +162,8 @@ def parse(specs: Sequence[Filter], given: Iterable[str], now: datetime) -> Filte
             raise InvalidInput(f"filter {spec.name} is given twice", fix="give each filter once")
         chosen[key] = (spec, _checked(spec, value.strip()))
     if not chosen:
-        raise InvalidInput("no filter: that is never read as everything", fix=_there(specs))
-    return _assembled([chosen[key] for key in sorted(chosen)], now)
+        raise InvalidInput("no filter: that is never read as everything")
+    return [chosen[key] for key in sorted(chosen)]
 
 
 def described(spec: Filter) -> str:
@@ -191,7 +200,7 @@ def _spec(specs: Sequence[Filter], name: str) -> Filter:
         return by_name[name]
     near = get_close_matches(name, list(by_name), n=1)
     guess = f": did you mean {near[0]}?" if near else ""
-    raise InvalidInput(f"there is no filter {shown(name)}{guess}", fix=_there(specs))
+    raise InvalidInput(f"there is no filter {shown(name)}{guess}")
 
 
 def _checked(spec: Filter, value: str) -> str:
@@ -278,10 +287,6 @@ def time_of(text: str) -> datetime | None:
 
 def _how(spec: Filter) -> str:
     return f"write it like {described(spec)}"
-
-
-def _there(specs: Iterable[Filter]) -> str:
-    return f"there are: {', '.join(spec.name for spec in specs)}"
 
 
 _MOMENTS = frozenset({FilterType.MILLIS, FilterType.DATE})
