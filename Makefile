@@ -63,9 +63,10 @@ chaos: ## kill what it rests on while it works (not there yet)
 soak: ## run for hours under load (not there yet)
 	@echo "soak: there is no soak run yet" >&2; exit 1
 
-lock: $(MADE) ## write both lock files anew from pyproject.toml (UPGRADE=1: with the newest versions)
+lock: $(MADE) ## write the lock files anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(PIP) install uv==$(UV_VERSION)
 	@$(COMPILE) --group build --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --extra flower --constraints requirements.lock --output-file requirements-flower.lock pyproject.toml
 	@$(COMPILE) --group pyproject.toml:dev --constraints requirements.lock --output-file requirements-dev.lock
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

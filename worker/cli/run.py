@@ -192,18 +192,22 @@ def snippet(url: str, organization: str) -> str:
 def environment(settings: "Settings") -> dict[str, str]:
     """What children must be told so that they use what we use. Raises Unreachable without Redis.
 
-    An embedded server is told by its address, too: it may be another process's.
+    An embedded server is told by its address, too: it may be another process's. An address that
+    we have from a file is theirs from that file: it holds a password.
     """
     from worker.wiring import addresses
 
     there = addresses(settings)
-    return {
+    told = {
         "BULKDEL_DATABASE_URL": settings.database_url,
         "BULKDEL_CONFIG": str(settings.config.absolute()),
         "BULKDEL_DATA_DIR": str(settings.data_dir.absolute()),
         "BULKDEL_REDIS_URL": there.redis,
         "BULKDEL_BROKER_URL": there.broker,
     }
+    if os.environ.get("BULKDEL_REDIS_URL_FILE") and not settings.broker_url:
+        del told["BULKDEL_BROKER_URL"]  # it is the one of Redis, whichever way that is known
+    return {name: text for name, text in told.items() if not os.environ.get(f"{name}_FILE")}
 
 
 @contextlib.contextmanager
@@ -254,7 +258,8 @@ def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
     _ready_database(settings, upgrade=False)
     told = environment(settings)
     os.environ.update(told)
-    out.say(f"redis      {_without_password(told['BULKDEL_REDIS_URL'])}")
+    redis = settings.redis_url or told["BULKDEL_REDIS_URL"]
+    out.say(f"redis      {_without_password(redis)}")
     os.execv(argv[0], list(argv))  # noqa: S606  the command is ours, and no shell reads it
 
 

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from worker.config.accounts import Account
 from worker.config.fields import Section
 from worker.config.sections import Policy, SharedPurse
-from worker.config.settings import Settings, variable_of
+from worker.config.settings import FILE_SUFFIX, FROM_FILES, Settings, variable_of
 from worker.config.values import Doc, duration_text
 
 TABLES: dict[str, type[Section]] = {
@@ -36,8 +36,15 @@ def describe() -> list[Described]:
     variables = [
         _row(variable_of(name), field) for name, field in sorted(Settings.model_fields.items())
     ]
+    variables += [_file_row(variable_of(name)) for name in FROM_FILES]
+    variables.sort()
     keys = [row for table, model in TABLES.items() for row in _rows(table, model)]
     return variables + keys
+
+
+def _file_row(name: str) -> Described:
+    meaning = f"File that holds {name} instead: how a secret is handed in."
+    return Described(name + FILE_SUFFIX, "path", "not set", meaning)
 
 
 def _rows(table: str, model: type[Section]) -> Iterator[Described]:

@@ -14,6 +14,9 @@ from worker.config.values import OUR_PREFIX, TEST_PREFIX, Doc, did_you_mean
 from worker.domain.errors import InvalidInput
 
 DATABASE_FILE = "bulkdel.db"
+FILE_SUFFIX = "_FILE"
+FROM_FILES = ("broker_url", "database_url", "redis_url")
+"""Fields that hold passwords: `BULKDEL_…_FILE` may name a file that holds the address instead."""
 
 _DATABASES = {
     "postgresql": "postgresql+psycopg",
@@ -79,16 +82,22 @@ class Settings(BaseModel):
     def load(cls, environ: Mapping[str, str]) -> Self:
         """Settings from variables; a blank one counts as not set.
 
-        Raises InvalidInput for an unknown BULKDEL_* name (BULKDEL_TEST_* are the tests' own) and
-        for a value that cannot be read; the value is not repeated.
+        Addresses may stand in files, named by BULKDEL_…_FILE.
+
+        Raises InvalidInput for an unknown BULKDEL_* name (BULKDEL_TEST_* are the tests' own), for
+        a file that cannot be read and for a value that makes no sense; the value is not repeated.
         """
         names = {variable_of(field): field for field in cls.model_fields}
+        files = {variable_of(field) + FILE_SUFFIX: field for field in FROM_FILES}
+        known = names | files
         for name in sorted(environ):
-            if name.startswith(OUR_PREFIX) and not (name in names or name.startswith(TEST_PREFIX)):
-                raise _unknown(name, names)
-        given = {
-            field: environ[name] for name, field in names.items() if environ.get(name, "").strip()
-        }
+            if name.startswith(OUR_PREFIX) and not (name in known or name.startswith(TEST_PREFIX)):
+                raise _unknown(name, known)
+        there = {name: value for name, value in environ.items() if value.strip()}
+        given = {field: there[name] for name, field in names.items() if name in there}
+        for name, field in files.items():
+            if name in there:
+                given[field] = _in_file(name, there[name], is_twice=field in given)
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -131,6 +140,21 @@ class Settings(BaseModel):
 def variable_of(field: str) -> str:
     """The variable that sets a field."""
     return OUR_PREFIX + field.upper()
+
+
+def _in_file(name: str, path: str, *, is_twice: bool) -> str:
+    """The address in the file that a variable names."""
+    if is_twice:
+        other = name.removesuffix(FILE_SUFFIX)
+        raise InvalidInput(f"{name} and {other} are both set", fix="set one of them")
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise InvalidInput(f"{name}: cannot read {path}: {why}", fix=f"correct {name}") from None
+    if not text:
+        raise InvalidInput(f"{name}: {path} is empty", fix="write the address into it")
+    return text
 
 
 def _sqlite_in(folder: Path) -> str:

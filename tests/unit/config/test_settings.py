@@ -87,6 +87,45 @@ def test_a_blank_variable_counts_as_not_set() -> None:
     assert (settings.actor, settings.sweep_seconds) == (None, 10)
 
 
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "BROKER_URL"])
+def test_an_address_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text("sqlite:///x.db\n" if name == "DATABASE_URL" else "redis://:pw@r\n")
+
+    settings = Settings.load({f"BULKDEL_{name}_FILE": str(file)})
+
+    assert getattr(settings, name.lower()) == file.read_text().strip()
+
+
+def test_an_address_is_given_once(tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text("redis://r")
+    both = {"BULKDEL_REDIS_URL_FILE": str(file), "BULKDEL_REDIS_URL": "redis://r"}
+
+    with pytest.raises(InvalidInput, match="are both set"):
+        Settings.load(both)
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
+def test_a_file_without_an_address_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(InvalidInput, match="^BULKDEL_REDIS_URL_FILE: "):
+        Settings.load({"BULKDEL_REDIS_URL_FILE": str(file)})
+
+
+def test_what_stands_in_the_file_is_not_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text("pw-canary")
+
+    with pytest.raises(InvalidInput) as raised:
+        Settings.load({"BULKDEL_DATABASE_URL_FILE": str(file)})
+
+    assert "pw-canary" not in repr(raised.value) + raised.value.fix
+
+
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     with pytest.raises(InvalidInput, match="BULKDEL_DATABSE_URL: did you mean") as raised:
         Settings.load({"BULKDEL_DATABSE_URL": "sqlite:///x"})
