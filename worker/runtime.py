@@ -184,7 +184,7 @@ class Runtime:
             self.desk.jobs,
             self._sweep_bell,
             every=every,
-            is_mine=lambda: presence.take_named_lease(db, "sweep", self.owner, lease),
+            is_mine=lambda: presence.take_named_lease(db, presence.SWEEP, self.owner, lease),
         )
 
     def beat(self, role: str) -> None:

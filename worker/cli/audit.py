@@ -101,7 +101,10 @@ def verify(out: Output, job: str | None) -> int:
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.store.verify import verify as verify_chains
 
-    found = verify_chains(_database(), job)
+    database = _database()
+    found = verify_chains(database, job)
+    if found.is_sound and job is None:
+        _note(database)
     if out.json:
         out.record({"ok": found.is_sound, **asdict(found)})
     else:
@@ -158,6 +161,18 @@ def verdict_lines(found: "Verification") -> list[str]:
         bad = found.first_bad
         lines.append(f"first bad entry: chain {bad.chain}, seq {bad.seq}: {bad.why}")
     return [*lines, *(f"  {problem}" for problem in found.problems)]
+
+
+def _note(database: "Database") -> None:
+    """Let `doctor` know; an auditor who may only read has verified as well."""
+    import contextlib
+    import getpass
+
+    from worker.domain.errors import Unreachable
+    from worker.store import presence
+
+    with contextlib.suppress(Unreachable):
+        presence.note(database, presence.VERIFIED, getpass.getuser())
 
 
 class _Last:

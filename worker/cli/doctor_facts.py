@@ -1,6 +1,7 @@
 """What the doctor looks at, gathered: every fact may be missing, and none of it raises."""
 
 import asyncio
+import resource
 import socket
 import stat
 import time
@@ -17,7 +18,7 @@ from worker.domain.errors import BulkdelError, CredentialsMissing, InvalidInput,
 from worker.ports import AccountRow
 from worker.providers.secrets import resolve
 from worker.ratelimit.connection import connect
-from worker.services.doctor import OVERDUE_AFTER, WORKER_SEEN_WITHIN
+from worker.services.doctor import OVERDUE_AFTER, WORKER_SEEN_WITHIN, Check, Level
 from worker.services.doctor_facts import (
     AccountFacts,
     DatabaseFacts,
@@ -29,16 +30,19 @@ from worker.services.doctor_facts import (
 )
 from worker.store import presence
 from worker.store.accounts import Accounts
+from worker.store.certificate import first_ended
 from worker.store.engine import Database, database_url, now, schema_revision
 from worker.wiring import addresses
 
 KNOCK_WITHIN = 2.0
 AMQP_PORT = 5672
 BUSY = frozenset({"windows", "per_day"})
+HANDED_IN = ("/run/secrets/", "/var/run/secrets/")
+"""Where containers are handed their secrets: readable by all inside, and nobody else is inside."""
 
 
-def gather(settings: Settings) -> Facts:
-    """Everything the rules look at."""
+def gather(settings: Settings, address_files: Iterable[Path] = ()) -> Facts:
+    """Everything the rules look at; `address_files` are those the settings come from."""
     config, config_fault = _config(settings)
     rows: dict[str, AccountRow] = {}
     seen: tuple[Seen, ...] = ()
@@ -55,6 +59,25 @@ def gather(settings: Settings) -> Facts:
         redis=_redis(settings),
         broker_fault=_broker(settings),
         seen=seen,
+        open_files=_open_files(),
+        address_files=tuple(secret_facts(f"file:{path}") for path in address_files),
+    )
+
+
+def alive_here(settings: Settings, role: str) -> Check:
+    """Whether a process of this role on this very machine was seen lately."""
+    host = socket.gethostname()
+    try:
+        _, _, seen = _database(settings)
+    except BulkdelError as error:
+        return Check(name=role, level=Level.MISSING, text=error.what, fix=error.fix)
+    if any(one.role == role and one.host == host for one in seen):
+        return Check(name=role, level=Level.OK, text=f"seen on {host} in the last 30 s")
+    return Check(
+        name=role,
+        level=Level.MISSING,
+        text=f"none seen on {host} in the last 30 s",
+        fix=f"start it (bulkdel {role}), or restart it: it says nothing any more",
     )
 
 
@@ -78,7 +101,7 @@ def secret_facts(reference: str) -> SecretFacts:
     except CredentialsMissing as error:
         fault = _fault(error)
     readable = False
-    if scheme == "file" and fault is None:
+    if scheme == "file" and fault is None and not place.startswith(HANDED_IN):
         mode = Path(place).expanduser().stat().st_mode
         readable = bool(mode & stat.S_IROTH)
     return SecretFacts(reference=reference, fault=fault, readable_by_all=readable)
@@ -112,6 +135,9 @@ def _database(
         before = time.time()
         with database.read() as connection:
             at, revision = now(connection), schema_revision(connection)
+            swept = presence.until(connection, presence.SWEEP)
+            verified = presence.until(connection, presence.VERIFIED)
+            ended = first_ended(connection)
         ours = datetime.fromtimestamp((before + time.time()) / 2, UTC)
         rows = {row.name: row for row in Accounts(database).all()}
         facts = DatabaseFacts(
@@ -119,6 +145,9 @@ def _database(
             revision=revision or "",
             skew=at - ours,
             overdue=overdue(rows.values(), at),
+            swept_ago=_ago(swept, at),
+            ended_ago=_ago(ended, at),
+            verified_ago=_ago(verified, at),
         )
         there = presence.alive(database, WORKER_SEEN_WITHIN)
         return facts, rows, tuple(Seen(role=one.role, host=_host(one.owner)) for one in there)
@@ -145,6 +174,10 @@ def overdue(rows: Iterable[AccountRow], at: datetime) -> tuple[str, ...]:
         and (row.lease_until is None or row.lease_until <= at)
         and not row.parked_code
     )
+
+
+def _ago(then: datetime | None, at: datetime) -> timedelta | None:
+    return None if then is None else max(at - then, timedelta(0))
 
 
 def _host(owner: str) -> str:
@@ -210,6 +243,11 @@ def _broker(settings: Settings) -> Fault | None:
             fix="start it, or correct BULKDEL_BROKER_URL",
         )
     return None
+
+
+def _open_files() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def _fault(error: BulkdelError) -> Fault:

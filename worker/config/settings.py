@@ -142,6 +142,12 @@ def variable_of(field: str) -> str:
     return OUR_PREFIX + field.upper()
 
 
+def address_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The files that hold addresses, as the environment names them."""
+    names = [variable_of(field) + FILE_SUFFIX for field in FROM_FILES]
+    return tuple(Path(environ[name]) for name in names if environ.get(name, "").strip())
+
+
 def _in_file(name: str, path: str, *, is_twice: bool) -> str:
     """The address in the file that a variable names."""
     if is_twice:

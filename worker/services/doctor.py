@@ -1,36 +1,18 @@
 """What is well, unsafe or missing on this machine: pure rules over facts gathered elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
-from worker.services.doctor_facts import Facts, Fault, RedisFacts
+from worker.services.doctor_check import WORKER_SEEN_WITHIN, Check, Level, missing, ok
+from worker.services.doctor_facts import Facts, RedisFacts, SecretFacts
+from worker.services.doctor_upkeep import OVERDUE_AFTER, chains, files, sweep
 
-WORKER_SEEN_WITHIN = timedelta(seconds=30)
-OVERDUE_AFTER = timedelta(seconds=60)
+__all__ = ["OVERDUE_AFTER", "WORKER_SEEN_WITHIN", "Check", "Level", "examine", "exit_code"]
+
 SKEW_ALLOWED = timedelta(seconds=5)
 
 UNSAFE_EXIT = 5
 MISSING_EXIT = 9
-
-
-class Level(StrEnum):
-    """How a check came out."""
-
-    OK = "ok"  # as it should be
-    UNSAFE = "unsafe"  # it works, and may do harm
-    MISSING = "missing"  # something is not there, so jobs do not run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One thing looked at; `fix` says what to do, and is empty if nothing is to be done."""
-
-    name: str
-    level: Level
-    text: str
-    fix: str = ""
 
 
 def examine(facts: Facts) -> list[Check]:
@@ -48,7 +30,7 @@ def exit_code(checks: Iterable[Check]) -> int:
 
 def _config(facts: Facts) -> Iterator[Check]:
     if facts.config_fault is not None:
-        yield _missing("config", facts.config_fault)
+        yield missing("config", facts.config_fault)
     elif not facts.accounts:
         yield Check(
             name="config",
@@ -58,24 +40,29 @@ def _config(facts: Facts) -> Iterator[Check]:
         )
     else:
         names = ", ".join(account.name for account in facts.accounts)
-        yield _ok("config", f"{facts.config}: {names}")
+        yield ok("config", f"{facts.config}: {names}")
 
 
 def _secrets(facts: Facts) -> Iterator[Check]:
     for account in facts.accounts:
-        name = f"secrets of {account.name}"
-        faults = [secret.fault for secret in account.secrets if secret.fault is not None]
-        yield from (_missing(name, fault) for fault in faults)
-        for secret in account.secrets:
-            if secret.readable_by_all:
-                yield Check(
-                    name=name,
-                    level=Level.UNSAFE,
-                    text=f"{secret.reference} can be read by everybody on this machine",
-                    fix=f"chmod 600 {secret.reference.removeprefix('file:')}",
-                )
-        if not faults and not any(secret.readable_by_all for secret in account.secrets):
-            yield _ok(name, "can be read here")
+        yield from _readable(f"secrets of {account.name}", account.secrets)
+    if facts.address_files:
+        yield from _readable("address files", facts.address_files)
+
+
+def _readable(name: str, secrets: Sequence[SecretFacts]) -> Iterator[Check]:
+    faults = [secret.fault for secret in secrets if secret.fault is not None]
+    yield from (missing(name, fault) for fault in faults)
+    loose = [secret.reference for secret in secrets if secret.readable_by_all]
+    for reference in loose:
+        yield Check(
+            name=name,
+            level=Level.UNSAFE,
+            text=f"{reference} can be read by everybody on this machine",
+            fix=f"chmod 600 {reference.removeprefix('file:')}",
+        )
+    if not faults and not loose:
+        yield ok(name, "can be read here")
 
 
 def _limits(facts: Facts) -> Iterator[Check]:
@@ -83,7 +70,7 @@ def _limits(facts: Facts) -> Iterator[Check]:
         if account.unset:
             yield Check(
                 name=f"limits of {account.name}",
-                level=Level.OK,
+                level=Level.NOTE,
                 text=f"assumed, as they are not set: {', '.join(account.unset)}",
                 fix=f"look up what your plan allows, and set [accounts.{account.name}] limits",
             )
@@ -103,9 +90,9 @@ def _parked(facts: Facts) -> Iterator[Check]:
 def _database(facts: Facts) -> Iterator[Check]:
     database = facts.database
     if database.fault is not None:
-        yield _missing("database", database.fault)
+        yield missing("database", database.fault)
         return
-    yield _ok("database", f"{database.dialect}, at {database.revision}")
+    yield ok("database", f"{database.dialect}, at {database.revision}")
     hosts = sorted({seen.host for seen in facts.seen})
     if database.dialect == "sqlite" and len(hosts) > 1:
         yield Check(
@@ -129,19 +116,19 @@ def _clock(facts: Facts) -> Iterator[Check]:
             fix="let both follow a time server",
         )
     else:
-        yield _ok("clock", "agrees with the database's")
+        yield ok("clock", "agrees with the database's")
 
 
 def _redis(facts: Facts) -> Iterator[Check]:
     redis = facts.redis
     if redis.fault is not None:
-        yield _missing("redis", redis.fault)
+        yield missing("redis", redis.fault)
         return
-    yield _ok("redis", f"{redis.where} answers")
+    yield ok("redis", f"{redis.where} answers")
     yield _eviction(redis)
     yield _persistence(redis)
     if redis.private or redis.password:
-        yield _ok("redis access", "this machine alone" if redis.private else "by password")
+        yield ok("redis access", "this machine alone" if redis.private else "by password")
     else:
         yield Check(
             name="redis access",
@@ -153,7 +140,7 @@ def _redis(facts: Facts) -> Iterator[Check]:
 
 def _eviction(redis: RedisFacts) -> Check:
     if redis.policy == "noeviction":
-        return _ok("redis eviction", "noeviction")
+        return ok("redis eviction", "noeviction")
     return Check(
         name="redis eviction",
         level=Level.UNSAFE,
@@ -164,7 +151,7 @@ def _eviction(redis: RedisFacts) -> Check:
 
 def _persistence(redis: RedisFacts) -> Check:
     if redis.persists:
-        return _ok("redis persistence", "on")
+        return ok("redis persistence", "on")
     why = "is off" if redis.persists is False else "is not told"
     return Check(
         name="redis persistence",
@@ -176,16 +163,15 @@ def _persistence(redis: RedisFacts) -> Check:
 
 def _broker(facts: Facts) -> Iterator[Check]:
     if facts.broker_fault is not None:
-        yield _missing("broker", facts.broker_fault)
+        yield missing("broker", facts.broker_fault)
 
 
 def _workers(facts: Facts) -> Iterator[Check]:
     if facts.database.fault is not None:
         return
-    workers = [seen for seen in facts.seen if seen.role == "worker"]
-    if workers:
-        hosts = ", ".join(sorted({seen.host for seen in workers}))
-        yield _ok("workers", f"{len(workers)} seen in the last 30 s ({hosts})")
+    if facts.workers:
+        hosts = ", ".join(sorted({seen.host for seen in facts.workers}))
+        yield ok("workers", f"{len(facts.workers)} seen in the last 30 s ({hosts})")
     else:
         yield Check(
             name="workers",
@@ -195,24 +181,11 @@ def _workers(facts: Facts) -> Iterator[Check]:
         )
 
 
-def _sweep(facts: Facts) -> Iterator[Check]:
-    if facts.database.overdue:
-        yield Check(
-            name="sweep",
-            level=Level.MISSING,
-            text=f"work is due for over a minute, and nobody takes it: "
-            f"{', '.join(facts.database.overdue)}",
-            fix="start a worker (bulkdel worker), or restart those there are",
-        )
-    elif facts.database.fault is None:
-        yield _ok("sweep", "no work is overdue")
-
-
 def _beat(facts: Facts) -> Iterator[Check]:
     if facts.database.fault is not None or not facts.policies:
         return
     if any(seen.role == "beat" for seen in facts.seen):
-        yield _ok("beat", "seen in the last 30 s")
+        yield ok("beat", "seen in the last 30 s")
     else:
         yield Check(
             name="beat",
@@ -232,17 +205,11 @@ _RULES: Sequence[Callable[[Facts], Iterator[Check]]] = (
     _redis,
     _broker,
     _workers,
-    _sweep,
+    sweep,
     _beat,
+    files,
+    chains,
 )
-
-
-def _ok(name: str, text: str) -> Check:
-    return Check(name=name, level=Level.OK, text=text)
-
-
-def _missing(name: str, fault: Fault) -> Check:
-    return Check(name=name, level=Level.MISSING, text=fault.what, fix=fault.fix)
 
 
 def _many(count: int, one: str) -> str:

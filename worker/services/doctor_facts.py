@@ -40,6 +40,9 @@ class DatabaseFacts:
     fault: Fault | None = None
     skew: timedelta | None = None  # its clock minus ours
     overdue: tuple[str, ...] = ()  # accounts with work due for long, that nobody works
+    swept_ago: timedelta | None = None  # since the last sweep; None: there was none yet
+    ended_ago: timedelta | None = None  # since the first job ended
+    verified_ago: timedelta | None = None  # since all chains were verified, and found sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +72,15 @@ class Facts:
     config: str
     config_fault: Fault | None = None
     accounts: tuple[AccountFacts, ...] = ()
+    address_files: tuple[SecretFacts, ...] = ()  # those of BULKDEL_…_FILE
     policies: int = 0
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     redis: RedisFacts = RedisFacts(where="", fault=Fault(what="not looked at"))
     broker_fault: Fault | None = None
     seen: tuple[Seen, ...] = ()
+    open_files: int | None = None  # that a process here may open
+
+    @property
+    def workers(self) -> tuple[Seen, ...]:
+        """Those of the processes seen that work."""
+        return tuple(seen for seen in self.seen if seen.role == "worker")

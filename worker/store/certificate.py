@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from worker.domain.audit import Event, job_chain
 from worker.domain.errors import Refused
 from worker.domain.states import FINAL
 from worker.ports import Job
 from worker.store.engine import Database
-from worker.store.models import AUDIT
+from worker.store.models import AUDIT, JOBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +38,9 @@ def chain_end(db: Database, job: Job) -> ChainEnd:
         seq, digest, at = conn.execute(last).one()
         late = select(func.count()).where(own, AUDIT.c.seq > seq)
         return ChainEnd(seq=seq, hash=digest, at=at, late=conn.execute(late).scalar_one())
+
+
+def first_ended(conn: Connection) -> datetime | None:
+    """When the first of all jobs ended."""
+    at: datetime | None = conn.execute(select(func.min(JOBS.c.finished_at))).scalar_one()
+    return at

@@ -3,6 +3,7 @@
 All instants are the database's, so the processes' clocks do not matter.
 """
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,10 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import ProgrammingError
 
 from worker.store.engine import Database, now
 from worker.store.models import Base
 
+SWEEP = "sweep"
+VERIFIED = "audit.verified"
 _DEPLOYMENT = "deployment"
 _WORKERS: Table = Base.metadata.tables["workers"]
 _LEASES: Table = Base.metadata.tables["leases"]
@@ -98,6 +102,21 @@ def deployment(database: Database) -> str:
         connection.execute(fresh.on_conflict_do_nothing())
         wanted = select(_LEASES.c.owner).where(_LEASES.c.name == _DEPLOYMENT)
         return str(connection.execute(wanted).scalar_one())
+
+
+def note(database: Database, name: str, owner: str) -> None:
+    """Write down that something was done now; who may only read writes nothing."""
+    with contextlib.suppress(ProgrammingError), database.write() as connection:
+        done = {"owner": owner, "until": now(connection)}
+        fresh = _insert(connection, _LEASES).values(name=name, **done)
+        connection.execute(fresh.on_conflict_do_update(index_elements=["name"], set_=done))
+
+
+def until(connection: Connection, name: str) -> datetime | None:
+    """Until when a named right is held, or when a thing was done; None for never."""
+    found = connection.execute(select(_LEASES.c.until).where(_LEASES.c.name == name))
+    at: datetime | None = found.scalar_one_or_none()
+    return at
 
 
 def _insert(connection: Connection, table: Table) -> Any:  # noqa: ANN401  one of two classes that share no base with the method used

@@ -1,5 +1,6 @@
 """`doctor`: the facts as they are gathered."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from worker import embedded
 from worker.cli.doctor_facts import overdue, secret_facts
 from worker.ports import AccountRow
 from worker.store.engine import Database
-from worker.store.presence import seen
+from worker.store.presence import SWEEP, note, seen
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=2)
@@ -41,11 +42,13 @@ def test_with_everything_there_it_is_exit_0(
 ) -> None:
     monkeypatch.setenv("ACME_TOKEN", "sandbox-token")
     seen(database, "worker@here:1", "worker", "0")
+    note(database, SWEEP, "worker@here:1")
 
     with embedded.start(home / ".bulkdel"):
         result = bulkdel("doctor", "--json")
 
     assert {row["level"] for row in rows(result)} == {"ok"}
+    assert "audit log" not in {row["name"] for row in rows(result)}
     assert result.exit_code == 0
 
 
@@ -77,3 +80,21 @@ def test_a_file_that_is_not_there_is_a_fault() -> None:
 )
 def test_work_is_overdue_if_nobody_takes_it(row: AccountRow, found: tuple[str, ...]) -> None:
     assert overdue([row], NOW) == found
+
+
+def test_alive_tells_of_this_machine_alone(bulkdel: Bulkdel, database: Database) -> None:
+    here = socket.gethostname()
+    seen(database, "worker@elsewhere:1", "worker", "0")
+    elsewhere = bulkdel("doctor", "--alive", "worker")
+    seen(database, f"worker@{here}:1", "worker", "0")
+
+    assert elsewhere.exit_code == 9
+    assert "fix:" in elsewhere.stdout
+    assert bulkdel("doctor", "--alive", "worker").exit_code == 0
+    assert bulkdel("doctor", "--alive", "beat").exit_code == 9
+
+
+def test_alive_without_a_database_is_exit_9(bulkdel: Bulkdel, home: Path) -> None:
+    assert home.is_dir()
+
+    assert bulkdel("doctor", "--alive", "worker").exit_code == 9

@@ -17,7 +17,9 @@ from worker.services.doctor_facts import (
 )
 
 ACCOUNT = AccountFacts(name="acme", secrets=(SecretFacts(reference="file:/token"),))
-DATABASE = DatabaseFacts(dialect="sqlite", revision="0002", skew=timedelta(0))
+NONE = timedelta(0)
+WEEKS = timedelta(days=20)
+DATABASE = DatabaseFacts(dialect="sqlite", revision="0002", skew=NONE, swept_ago=NONE)
 REDIS = RedisFacts(where="the socket", policy="noeviction", persists=True, private=True)
 WELL = Facts(
     config="bulkdel.toml",
@@ -44,7 +46,7 @@ MISSING = {
     "redis": replace(WELL, redis=RedisFacts(where="", fault=GONE)),
     "broker": replace(WELL, broker_fault=GONE),
     "workers": replace(WELL, seen=()),
-    "sweep": replace(WELL, database=replace(DATABASE, overdue=("acme",))),
+    "sweep": replace(WELL, database=replace(DATABASE, swept_ago=timedelta(minutes=2))),
     "beat": replace(WELL, policies=1),
     "account acme": replace(WELL, accounts=(replace(ACCOUNT, parked="refused"),)),
     "secrets of acme": replace(
@@ -69,6 +71,10 @@ UNSAFE = {
     "redis persistence": replace(WELL, redis=replace(REDIS, persists=False)),
     "redis access": replace(WELL, redis=replace(REDIS, private=False)),
     "database": replace(WELL, seen=TWO_HOSTS),
+    "open files": replace(WELL, open_files=256),
+    "address files": replace(
+        WELL, address_files=(SecretFacts(reference="file:/url", readable_by_all=True),)
+    ),
     "clock": replace(WELL, database=replace(DATABASE, skew=timedelta(seconds=-6))),
     "secrets of acme": replace(
         WELL,
@@ -109,16 +115,6 @@ def test_a_password_makes_a_reachable_redis_safe() -> None:
     assert not_ok(facts) == []
 
 
-def test_assumed_limits_are_told_and_are_no_fault() -> None:
-    facts = replace(WELL, accounts=(replace(ACCOUNT, unset=("per_day",)),))
-
-    told = [check for check in examine(facts) if check.name == "limits of acme"]
-
-    assert told[0].level is Level.OK
-    assert "per_day" in told[0].text
-    assert told[0].fix
-
-
 def test_postgresql_may_be_used_by_several_machines() -> None:
     facts = replace(WELL, seen=TWO_HOSTS, database=replace(DATABASE, dialect="postgresql"))
 
@@ -133,3 +129,35 @@ def test_several_policies_without_beat_are_counted() -> None:
 
 def test_a_file_without_accounts_is_not_enough() -> None:
     assert [check.name for check in not_ok(replace(WELL, accounts=()))] == ["config"]
+
+
+NOTES = {
+    "limits of acme": replace(WELL, accounts=(replace(ACCOUNT, unset=("windows",)),)),
+    "audit log": replace(WELL, database=replace(DATABASE, ended_ago=WEEKS, verified_ago=WEEKS)),
+}
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_what_should_be_looked_at_one_day_has_a_fix_and_is_exit_0(name: str) -> None:
+    found = not_ok(NOTES[name])
+
+    assert [(check.name, check.level) for check in found] == [(name, Level.NOTE)]
+    assert found[0].fix
+    assert exit_code(found) == 0
+
+
+def test_work_that_nobody_takes_is_a_sweep_that_does_not_happen() -> None:
+    facts = replace(WELL, database=replace(DATABASE, overdue=("acme",)))
+
+    assert [(check.name, check.level) for check in not_ok(facts)] == [("sweep", Level.MISSING)]
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        replace(DATABASE, ended_ago=timedelta(days=1)),
+        replace(DATABASE, ended_ago=WEEKS, verified_ago=timedelta(days=1)),
+    ],
+)
+def test_young_or_verified_chains_are_no_news(database: DatabaseFacts) -> None:
+    assert not_ok(replace(WELL, database=database)) == []

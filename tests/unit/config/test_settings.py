@@ -112,7 +112,7 @@ def test_a_file_without_an_address_is_refused(content: bytes | None, tmp_path: P
     if content is not None:
         file.write_bytes(content)
 
-    with pytest.raises(InvalidInput, match="^BULKDEL_REDIS_URL_FILE: "):
+    with pytest.raises(InvalidInput, match=r"^BULKDEL_REDIS_URL_FILE: "):
         Settings.load({"BULKDEL_REDIS_URL_FILE": str(file)})
 
 
