@@ -149,7 +149,7 @@ def a_stack(
             env["BULKDEL_REDIS_URL"] = ending.enter_context(own_redis())
         if kind is Kind.RABBITMQ:
             env["BULKDEL_BROKER_URL"] = need_rabbitmq()
-        sandbox, base_url = _sandbox(home, env)
+        sandbox, base_url = start_sandbox(home, env)
         ending.callback(sandbox.kill)
         url = env.get("BULKDEL_DATABASE_URL", f"sqlite:///{home}/.bulkdel/bulkdel.db")
         stack = Stack(
@@ -179,7 +179,8 @@ def _worker_command(kind: Kind, concurrency: int) -> Sequence[str]:
     return [*worker_argv(concurrency), "--include", "tests.acceptance.timing"]
 
 
-def _sandbox(home: Path, env: Mapping[str, str]) -> tuple[Child, str]:
+def start_sandbox(home: Path, env: Mapping[str, str]) -> tuple[Child, str]:
+    """A sandbox, and its address."""
     log = home / "sandbox.log"
     command = [sys.executable, "-m", "worker.sandbox", "--ledger", str(home / "ledger.jsonl")]
     sandbox = _spawn(command, env, home, log)

@@ -31,9 +31,9 @@ def table_line(entry: Mapping[str, Any]) -> str:
 
 def csv_rows(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Exported entries as RFC 4180 lines, the names of the fields first, line ends included."""
-    yield _csv_line(EXPORTED)
+    yield csv_line(EXPORTED)
     for entry in entries:
-        yield _csv_line([_cell(entry[name]) for name in EXPORTED])
+        yield csv_line([cell(entry[name]) for name in EXPORTED])
 
 
 def defused(text: str) -> str:
@@ -89,7 +89,8 @@ def _clipped(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell of CSV, defused."""
     match value:
         case None:
             return ""
@@ -101,7 +102,8 @@ def _cell(value: object) -> str:
             return str(value)
 
 
-def _csv_line(cells: Sequence[str]) -> str:
+def csv_line(cells: Sequence[str]) -> str:
+    """Cells as one line of RFC 4180, its end included."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\r\n").writerow(cells)
     return buffer.getvalue()

@@ -137,6 +137,7 @@ def _not_planned(out: Output, followed: Followed) -> int:
     job_id = followed.job.id
     if followed.why is Why.NOBODY:
         out.say(f"no worker is alive; job {job_id} is kept. {START_ONE}")
+        out.say(f"then follow it: bulkdel watch {job_id}")
         return NOT_REACHABLE
     out.say(f"the time is over; its plan goes on being made: bulkdel watch {job_id}")
     return RAN_OUT

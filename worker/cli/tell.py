@@ -2,14 +2,16 @@
 
 from collections import deque
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.cli.output import Output, talks
+from worker.cli.output import Output, table, talks
 
 if TYPE_CHECKING:
     from worker.bootstrap import Desk
+    from worker.ports import Job
     from worker.services.explain import Around
     from worker.store.audit_log import AuditEntry
 
@@ -39,20 +41,45 @@ def explain(out: Output, which: str) -> None:
 
 @click.command(short_help="Sum a job up: what ended how, and what to do.")
 @click.argument("job")
+@click.option(
+    "--to",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write every item into this new folder, as CSV and JSON Lines, with a manifest.",
+)
 @talks
-def report(out: Output, job: str) -> None:
+def report(out: Output, job: str, *, to: Path | None) -> None:
     """Sum a job up: the counts, what was left over and why, what to do about it.
 
     \b
     Examples:
       bulkdel report j-7f3k2m9a
+      bulkdel report j-7f3k2m9a --to j-7f3k2m9a
       bulkdel report j-7f3k2m9a --json | jq '.groups[] | {outcome, reason, count}'
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.cli.desk import open_desk
     from worker.cli.steps import print_report
 
     desk = open_desk()
-    print_report(out, desk, desk.jobs.get(job))
+    found = desk.jobs.get(job)
+    if to is None:
+        print_report(out, desk, found)
+    else:
+        _write_files(out, desk, found, to)
+
+
+def _write_files(out: Output, desk: "Desk", job: "Job", folder: Path) -> None:
+    from worker.cli.report_files import MANIFEST, write_report
+
+    manifest = write_report(job, desk.jobs.items(job.id), folder)
+    if out.json:
+        out.record(manifest)
+        return
+    rows = [(f"{one['rows']:,}", one["name"], one["sha256"][:16]) for one in manifest["files"]]
+    out.data(f"The report of job {job.id} is in {folder}: {manifest['total']:,} items.")
+    for line in table(rows, head=("rows", "file", "sha256 begins")):
+        out.data(f"  {line}")
+    out.data(f"{MANIFEST} holds the whole hashes; check a file with: sha256sum FILE")
 
 
 def _job(desk: "Desk", job_id: str) -> tuple[list[str], dict[str, object]]:

@@ -121,13 +121,15 @@ def test_the_settings_of_a_service_are_settings(service: Service) -> None:
 
 def taken(args: list[str]) -> None:
     """The command, parsed as it would be."""
-    context, command, rest = click.Context(cli, info_name="bulkdel"), cli, args
+    command: click.Command = cli
+    context = click.Context(cli, info_name="bulkdel")
+    rest = list(args)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         found = command.get_command(context, rest[0])
         assert found is not None, rest
-        command, rest = found, rest[1:]  # type: ignore[assignment]  # a command, not a group, at the end
+        command, rest = found, rest[1:]
     if rest != ["--help"]:
-        command.make_context("x", list(rest), parent=context)
+        command.make_context("x", rest, parent=context)
 
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)
