@@ -17,8 +17,8 @@ from kombu.exceptions import KombuError
 from worker.bootstrap import Desk
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
-from worker.runtime import Runtime
-from worker.telemetry import configure, logger
+from worker.runtime import VERSION, Runtime
+from worker.telemetry import adopt_libraries, configure, logger
 from worker.wiring import addresses
 
 RUN_SLICE = "bulkdel.run_slice"
@@ -136,10 +136,17 @@ def _name(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own cla
     instance.hostname = f"worker-{os.getpid()}@{socket.gethostname()}"
 
 
+@signals.setup_logging.connect
+def _logs(**_: object) -> None:
+    """Celery leaves logging alone where somebody hears this."""
+    configure(Settings.load(os.environ).log_level)
+    adopt_libraries()
+
+
 @signals.worker_ready.connect
 def _start(**_: object) -> None:
     settings = Settings.load(os.environ)
-    configure(settings.log_level)
+    log.info("worker.started", host=socket.gethostname(), pid=os.getpid(), version=VERSION)
     _repeat("heartbeat", HEARTBEAT, lambda: runtime().beat("worker"))
     if settings.sweep_seconds:
         every = timedelta(seconds=settings.sweep_seconds)
@@ -148,12 +155,13 @@ def _start(**_: object) -> None:
 
 @signals.beat_init.connect
 def _start_beat(**_: object) -> None:
-    configure(Settings.load(os.environ).log_level)
+    log.info("beat.started", host=socket.gethostname(), pid=os.getpid(), version=VERSION)
     _repeat("heartbeat", HEARTBEAT, lambda: runtime().beat("beat"))
 
 
 @signals.worker_shutting_down.connect
 def _stop(**_: object) -> None:
+    log.info("worker.stopping", host=socket.gethostname(), pid=os.getpid())
     for thread in _repeated:
         thread.stop()
     if runtime.cache_info().currsize:

@@ -31,7 +31,7 @@ from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.plans import Plans
 from worker.store.work import SqlWorkStore
-from worker.telemetry import logger
+from worker.telemetry import bound, logger
 from worker.wiring import (
     account_facts,
     addresses,
@@ -87,8 +87,11 @@ class Runtime:
         return future
 
     async def _slice(self, account: str) -> None:
-        if self._stopping.is_set():
-            return
+        if not self._stopping.is_set():
+            with bound(account=account):
+                await self._work_on(account)
+
+    async def _work_on(self, account: str) -> None:
         try:
             if account not in self.desk.config.accounts:
                 await asyncio.to_thread(self._stand_in, account)
@@ -96,10 +99,10 @@ class Runtime:
             tools = await asyncio.to_thread(self._tools_of, account)
             after = await run_slice(tools, self._pulses.of(account), self._stopping)
         except BulkdelError as error:
-            log.warning("slice.failed", account=account, what=error.what, fix=error.fix)
+            log.warning("slice.failed", what=error.what, fix=error.fix)
             return
         except Exception:
-            log.exception("slice.broken", account=account)
+            log.exception("slice.broken")
             return
         if after is not None and after <= RING_WITHIN:
             await asyncio.to_thread(self.desk.bell.ring, account, after)

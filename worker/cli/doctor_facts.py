@@ -56,8 +56,8 @@ def gather(settings: Settings, address_files: Iterable[Path] = ()) -> Facts:
         accounts=tuple(account_facts(a, rows.get(a.name)) for a in config.accounts.values()),
         policies=len(config.policies),
         database=database,
-        redis=_redis(settings),
-        broker_fault=_broker(settings),
+        redis=redis_facts(settings),
+        broker_fault=broker_fault(settings),
         seen=seen,
         open_files=_open_files(),
         address_files=tuple(secret_facts(f"file:{path}") for path in address_files),
@@ -185,7 +185,7 @@ def _host(owner: str) -> str:
     return owner.rpartition("@")[2].partition(":")[0]
 
 
-def _redis(settings: Settings) -> RedisFacts:
+def redis_facts(settings: Settings) -> RedisFacts:
     try:
         url = addresses(settings).redis
     except Unreachable as error:
@@ -228,7 +228,7 @@ async def _asked(url: str) -> tuple[str | None, bool | None]:
     return policy, None if saves is None else bool(saves)
 
 
-def _broker(settings: Settings) -> Fault | None:
+def broker_fault(settings: Settings) -> Fault | None:
     """Whether a broker of its own can be knocked at; Redis is looked at elsewhere."""
     parts = urlsplit(settings.broker_url or "")
     if parts.scheme not in {"amqp", "amqps", "pyamqp"}:

@@ -257,10 +257,21 @@ def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
 def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
     _ready_database(settings, upgrade=False)
     told = environment(settings)
+    _check_servers(settings)
     os.environ.update(told)
     redis = settings.redis_url or told["BULKDEL_REDIS_URL"]
     out.say(f"redis      {_without_password(redis)}")
     os.execv(argv[0], list(argv))  # noqa: S606  the command is ours, and no shell reads it
+
+
+def _check_servers(settings: "Settings") -> None:
+    """Say at the start what Celery would only repeat every few seconds, in its own words."""
+    from worker.cli.doctor_facts import broker_fault, redis_facts
+    from worker.domain.errors import Unreachable
+
+    for fault in (redis_facts(settings).fault, broker_fault(settings)):
+        if fault is not None:
+            raise Unreachable(fault.what, fix=fault.fix)
 
 
 def _redis_in_words(settings: "Settings", embedded: "Embedded | None") -> str:

@@ -23,7 +23,7 @@ from worker.domain.audit import (
     hash_of,
     values_of,
 )
-from worker.store.engine import now
+from worker.store.engine import WRITTEN, now
 from worker.store.models import Base
 
 _HEADS: Table = Base.metadata.tables["chain_heads"]
@@ -107,6 +107,7 @@ def append(
     if not entries:
         return at
     rows = _chained(entries, heads, canonical_at(at))
+    connection.info.get(WRITTEN, []).extend(entries)
     if connection.dialect.name == "postgresql":
         connection.execute(_PG_INSERT, {"rows": _compact(rows)})
         return at

@@ -24,10 +24,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from worker.domain.audit import Entry
 from worker.domain.errors import InvalidInput, Unreachable
+from worker.telemetry import tell
 
 SCHEMA = "0003"
 """The migration this release needs; later ones are fine, as they let it work on."""
+WRITTEN = "worker.written"
+"""Where a connection keeps the audit entries of its transaction until they are committed."""
 
 _POOL = {"pool_size": 10, "max_overflow": 10, "pool_timeout": 30}
 _BUSY_MS = 10_000
@@ -158,10 +162,13 @@ class Database:
         Raises Unreachable if the database cannot be reached, or is lost or locked meanwhile; a
         commit whose answer was lost may have happened.
         """
+        written: list[Entry] = []
         with self._translated(), self._here().writing.begin() as connection:
+            connection.info[WRITTEN] = written
             if self.dialect == "postgresql":
                 connection.exec_driver_sql(_PG_GUARDS)
             yield connection
+        tell(written)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

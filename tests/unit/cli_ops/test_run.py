@@ -44,6 +44,23 @@ def test_without_redis_nothing_is_started(bulkdel: Bulkdel, command: str) -> Non
     assert "bulkdel up" in result.stderr
 
 
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("command", ["worker", "beat"])
+@pytest.mark.parametrize("broker", ["", "amqp://guest:pw-canary@127.0.0.1:1//"])
+def test_a_server_that_does_not_answer_is_said_at_the_start(
+    bulkdel: Bulkdel, command: str, broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULKDEL_REDIS_URL", "redis://:pw-canary@127.0.0.1:1/0")
+    monkeypatch.setenv("BULKDEL_BROKER_URL", broker)
+
+    result = bulkdel(command)
+
+    assert result.exit_code == 9
+    assert "127.0.0.1:1 does not answer" in result.stderr
+    assert "fix: start it, or correct BULKDEL_REDIS_URL" in result.stderr
+    assert "pw-canary" not in result.output
+
+
 @pytest.mark.enable_socket
 def test_a_sandbox_says_where_it_is_and_ends_when_told(running: Running) -> None:
     process = running("sandbox", "--projects", "2", "--tasks", "1")
