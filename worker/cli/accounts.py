@@ -78,8 +78,14 @@ def check(out: Output, account: str) -> int:
     if out.json:
         out.record(_checked_view(checked))
         return code
-    out.data(f"{account}: {chosen.provider} answers, and the token is good")
-    out.data(f"  organisation  {selector_value(chosen)}")
+    print_checked(out, chosen, checked)
+    return code
+
+
+def print_checked(out: Output, account: "Account", checked: "Checked") -> None:
+    """What a check showed, for people."""
+    out.data(f"{account.name}: {account.provider} answers, and the token is good")
+    out.data(f"  organisation  {selector_value(account)}")
     out.data(f"  rights        {rights_line(checked)}")
     first = f", the first is {checked.example}" if checked.example else ""
     more = "more than " if checked.more else ""
@@ -87,8 +93,7 @@ def check(out: Output, account: str) -> int:
     for line in checked.quota:
         out.data(f"  quota         {line}")
     if checked.unparked:
-        out.data(f"  {account} was parked, and goes on now")
-    return code
+        out.data(f"  {account.name} was parked, and goes on now")
 
 
 def rights_line(checked: "Checked") -> str:

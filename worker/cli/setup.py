@@ -12,6 +12,7 @@ from worker.cli.output import Output, talks
 
 if TYPE_CHECKING:
     from worker.config.settings import Settings
+    from worker.domain.errors import BulkdelError
 
 PROVIDERS = ("zoho_books", "truto")
 BASE_URLS = {
@@ -66,6 +67,12 @@ URL_NOTE = "  # your data centre: .com, .eu, .in, .com.au, .jp, .ca, .sa"
 @click.option("--integrated-account-id", help="Truto: the connected account.")
 @click.option("--token", help="Where the token is: env:NAME or file:PATH. Never the token.")
 @click.option("--yes", is_flag=True, help="Take the default of all that is not given.")
+@click.option(
+    "--check/--no-check",
+    default=True,
+    show_default=True,
+    help="Make a call that reads, at the end.",
+)
 @talks
 def init(
     out: Output,
@@ -76,8 +83,9 @@ def init(
     integrated_account_id: str | None,
     token: str | None,
     yes: bool,
+    check: bool,
 ) -> None:
-    """Write a first bulkdel.toml and make the database.
+    """Write a first bulkdel.toml, make the database, and check the account if that can be done.
 
     \b
     Examples:
@@ -85,7 +93,7 @@ def init(
       bulkdel init --name acme --organization-id 10234695 --token env:ACME_TOKEN --yes
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.config.settings import Settings
-    from worker.domain.errors import InvalidInput
+    from worker.domain.errors import InvalidInput, Refused
 
     settings = Settings.load(os.environ)
     if settings.config.exists():
@@ -108,7 +116,12 @@ def init(
     text = render(name, provider, base_url=base_url, selected=selected, token=token)
     write_config(settings.config, text)
     _make_database(settings)
-    _tell(out, settings.config, name, token)
+    fault = _checked(out, name) if check else Refused("as told", fix="")
+    if out.json:
+        config = str(settings.config)
+        out.record({"config": config, "account": name, "checked": fault is None})
+    else:
+        _tell(out, settings.config, name, token, fault)
 
 
 def render(name: str, provider: str, *, base_url: str, selected: str, token: str) -> str:
@@ -189,16 +202,34 @@ def _make_database(settings: "Settings") -> None:
         upgrade(settings.database_url)
 
 
-def _tell(out: Output, path: Path, name: str, token: str) -> None:
-    if out.json:
-        out.record({"config": str(path), "account": name})
-        return
+def _checked(out: Output, name: str) -> "BulkdelError | None":
+    """Check the account; what stands in the way, or None. The file stays in any case."""
+    from worker.cli.accounts import print_checked
+    from worker.cli.accounts_check import check_account
+    from worker.cli.desk import open_desk
+    from worker.domain.errors import BulkdelError
+
+    try:
+        desk = open_desk()
+        account = desk.config.account(name)
+        checked = check_account(desk, account)
+    except BulkdelError as error:
+        return error
+    if not out.json:
+        print_checked(out, account, checked)
+    return None
+
+
+def _tell(out: Output, path: Path, name: str, token: str, fault: "BulkdelError | None") -> None:
     scheme, _, place = token.partition(":")
     how = f"export {place}=…" if scheme == "env" else f"write the token into {place} (chmod 600)"
     out.say(f"{path} is written. Next:")
-    out.say(f"  {how}")
+    if os.environ.get(place) is None and not Path(place).exists():
+        out.say(f"  {how}")
     out.say("  bulkdel up                       # in a terminal of its own: all that runs")
-    out.say(f"  bulkdel accounts check {name}")
+    if fault is not None:
+        out.say(f"  bulkdel accounts check {name:<10} # not checked yet: {fault.what}")
+    out.say(f'  bulkdel submit --account {name} --ids-file ids.csv --cascade all --reason "…"')
 
 
 @click.group(no_args_is_help=False)

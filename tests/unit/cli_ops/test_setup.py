@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.cli_ops.conftest import Bulkdel, rows
+from worker import embedded
 from worker.cli.setup import BASE_URLS, PROVIDERS, render
 from worker.config.accounts import load
 from worker.domain.errors import InvalidInput
@@ -66,7 +67,35 @@ def test_what_the_configuration_refuses_leaves_no_file(
 
 
 def test_init_as_json_names_file_and_account(bulkdel: Bulkdel) -> None:
-    assert rows(bulkdel(*GIVEN, "--json")) == [{"config": "bulkdel.toml", "account": "acme"}]
+    assert rows(bulkdel(*GIVEN, "--json")) == [
+        {"config": "bulkdel.toml", "account": "acme", "checked": False}
+    ]
+
+
+@pytest.mark.enable_socket
+def test_init_checks_the_account_where_it_can(
+    bulkdel: Bulkdel, home: Path, sandbox: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "sandbox-token")
+
+    with embedded.start(home / ".bulkdel"):
+        result = bulkdel(*GIVEN, "--base-url", sandbox)
+
+    assert result.exit_code == 0
+    assert "the token is good" in result.stdout
+    assert "3 projects" in result.stdout
+    assert "not checked yet" not in result.stderr
+    assert "export ACME_TOKEN" not in result.stderr
+
+
+def test_init_that_cannot_check_says_what_is_missing_and_keeps_the_file(
+    bulkdel: Bulkdel, home: Path
+) -> None:
+    result = bulkdel(*GIVEN)
+
+    assert result.exit_code == 0
+    assert "not checked yet: " in result.stderr
+    assert (home / "bulkdel.toml").exists()
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
