@@ -18,7 +18,7 @@ from worker.bootstrap import Desk
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
 from worker.runtime import VERSION, Runtime
-from worker.telemetry import adopt_libraries, configure, logger
+from worker.telemetry import adopt_libraries, configure, logger, tell
 from worker.wiring import addresses
 
 RUN_SLICE = "bulkdel.run_slice"
@@ -94,7 +94,7 @@ class _SweepBell:
 def runtime() -> Runtime:
     """The process' own runtime, made on first use."""
     settings = Settings.load(os.environ)
-    return Runtime(Desk.open(os.environ, CeleryBell(settings)), sweep_bell=_SweepBell())
+    return Runtime(Desk.open(os.environ, CeleryBell(settings), tell), sweep_bell=_SweepBell())
 
 
 class Repeated(threading.Thread):

@@ -16,7 +16,7 @@ from worker.services import control
 from worker.services.choices import EPOCH, Choices
 from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
-from worker.store.engine import Database
+from worker.store.engine import Database, Tell
 from worker.store.jobs import Jobs
 from worker.wiring import (
     Accountbook,
@@ -39,12 +39,13 @@ class Desk:
     settings: Settings
     who: Who
     bell: DoorBell
+    tell: Tell | None = None
 
     @classmethod
-    def open(cls, environ: Mapping[str, str], bell: DoorBell) -> "Desk":
-        """A desk by the environment's settings."""
+    def open(cls, environ: Mapping[str, str], bell: DoorBell, tell: Tell | None = None) -> "Desk":
+        """A desk by the environment's settings; `tell` hears of every audit entry committed."""
         settings = Settings.load(environ)
-        return cls(settings=settings, who=who_am_i(settings), bell=bell)
+        return cls(settings=settings, who=who_am_i(settings), bell=bell, tell=tell)
 
     @cached_property
     def book(self) -> Accountbook:
@@ -59,7 +60,7 @@ class Desk:
     @cached_property
     def db(self) -> Database:
         """The database, with the tables this release needs."""
-        db = Database(self.settings.database_url)
+        db = Database(self.settings.database_url, self.tell)
         db.check_schema()
         return db
 

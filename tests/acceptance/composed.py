@@ -97,7 +97,7 @@ def composed(home: Path) -> Iterator[Composed]:
     """PostgreSQL and a sandbox beside us, and the file's own Redis; nothing of ours runs yet."""
     with ExitStack() as ending:
         database = ending.enter_context(own_postgres())
-        port = _free_port()
+        port = free_port()
         _write_secrets(home, database, port)
         sandbox, base_url = start_sandbox(home, _base(home))
         ending.callback(sandbox.kill)
@@ -110,7 +110,7 @@ def composed(home: Path) -> Iterator[Composed]:
             sandbox=sandbox,
             base_url=base_url,
         )
-        here = Composed(home=home, port=port, stack=stack, flower_port=_free_port())
+        here = Composed(home=home, port=port, stack=stack, flower_port=free_port())
         ending.callback(here.stop)
         here.children["redis"] = [_redis(here)]
         yield here
@@ -165,7 +165,7 @@ def _answers(port: int) -> bool:
         return knocking.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]

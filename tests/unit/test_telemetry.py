@@ -63,7 +63,7 @@ def test_what_is_committed_is_told_once_with_its_ids(
     sqlite_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("debug")
-    database = Database(sqlite_url)
+    database = Database(sqlite_url, telemetry.tell)
     call = an_entry(Event.CALL, job_id="j-1", item_id=7, attempt=2, verdict="deleted")
 
     with database.write() as connection:
@@ -95,7 +95,7 @@ def test_what_is_rolled_back_is_not_told(
     sqlite_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     telemetry.configure("debug")
-    database = Database(sqlite_url)
+    database = Database(sqlite_url, telemetry.tell)
 
     with pytest.raises(KeyError):
         write_and_fail(database)

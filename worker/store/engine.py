@@ -7,7 +7,7 @@ made on first use and belong to one process, so a fork never shares a connection
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,10 +26,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from worker.domain.audit import Entry
 from worker.domain.errors import InvalidInput, Unreachable
-from worker.telemetry import tell
 
 SCHEMA = "0003"
 """The migration this release needs; later ones are fine, as they let it work on."""
+Tell = Callable[[Sequence[Entry]], None]
 WRITTEN = "worker.written"
 """Where a connection keeps the audit entries of its transaction until they are committed."""
 
@@ -136,10 +136,14 @@ def _set_up_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> N
 
 
 class Database:
-    """A database by its URL. Opening it costs nothing; the first transaction connects."""
+    """A database by its URL. Opening it costs nothing; the first transaction connects.
 
-    def __init__(self, url: str) -> None:
+    `tell` hears of the audit entries of a transaction once it is committed.
+    """
+
+    def __init__(self, url: str, tell: Tell | None = None) -> None:
         self._url = database_url(url)
+        self._tell = tell
         self._engines: _Engines | None = None
 
     @property
@@ -168,7 +172,8 @@ class Database:
             if self.dialect == "postgresql":
                 connection.exec_driver_sql(_PG_GUARDS)
             yield connection
-        tell(written)
+        if self._tell is not None:
+            self._tell(written)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -141,7 +141,9 @@ def test_chunks_take_all_in_order_and_none_larger_than_one_of_it_may_go_with(
     assert sum(sizes) == len(sources)
     ends = list(accumulate(sizes))
     for end, number in zip(ends, sizes, strict=True):
-        most = [min(source, size) if source > 0 else size for source in sources[end - number : end]]
+        most = [
+            min(source, size) if source > 0 else size for source in sources[end - number : end]
+        ]
         assert 1 <= number <= min(most)
 
 

@@ -49,7 +49,9 @@ def test_a_chunk_without_a_clear_answer_waits_for_the_proof_too(verdict: Verdict
     assert decision == GoOn(progress=proven, state=ItemState.BLOCKED)
 
 
-@pytest.mark.parametrize(("verdict", "source"), [(Verdict.ACCEPTED, TAKEN), (Verdict.AMBIGUOUS, 0)])
+@pytest.mark.parametrize(
+    ("verdict", "source"), [(Verdict.ACCEPTED, TAKEN), (Verdict.AMBIGUOUS, 0)]
+)
 def test_the_canary_is_looked_at_by_itself(verdict: Verdict, source: int) -> None:
     decision = after(Step.CANARY, verdict, CANARY)
 
@@ -101,7 +103,9 @@ def test_what_is_not_about_the_item_leaves_it_as_it_is(verdict: Verdict) -> None
     assert after(Step.CHUNK, verdict) == GoOn(progress=Progress(step=Step.CHUNK))
 
 
-@pytest.mark.parametrize(("together", "next_time"), [(25, 13), (13, 7), (7, 4), (4, 2), (3, 2), (2, 1)])
+@pytest.mark.parametrize(
+    ("together", "next_time"), [(25, 13), (13, 7), (7, 4), (4, 2), (3, 2), (2, 1)]
+)
 def test_a_refused_chunk_is_halved_down_to_one(together: int, next_time: int) -> None:
     assert halved(a_progress(Step.CHUNK), together).source == next_time
 
@@ -197,9 +201,7 @@ def test_a_neighbour_that_cannot_be_read_is_read_again_and_then_fails() -> None:
 
     assert isinstance(again, GoOn)
     assert again.progress == a_progress(Step.WITNESS, tries=2)
-    assert at_last == Settle(
-        outcome=Outcome.FAILED_PRECHECK, reason="its state could not be read"
-    )
+    assert at_last == Settle(outcome=Outcome.FAILED_PRECHECK, reason="its state could not be read")
 
 
 def test_a_canary_that_stayed_is_held_until_its_fellow_is_judged() -> None:
