@@ -197,7 +197,10 @@ def _has_begun(site: Site) -> bool:
 
 def _parked(site: Site) -> dict[str, str] | None:
     lines = site.stack.run("accounts", "--json").ended(0).lines
-    (parked,) = [line["parked"] for line in lines if line["account"] == site.account]
+    found: list[dict[str, str] | None] = [
+        line["parked"] for line in lines if line["account"] == site.account
+    ]
+    (parked,) = found
     return parked
 
 

@@ -131,7 +131,7 @@ def _redis(stack: Stack) -> dict[str, bytes]:
 def _value(redis: Redis, key: bytes) -> bytes:
     match redis.type(key):
         case b"string":
-            return redis.get(key) or b""
+            return repr(redis.get(key)).encode()
         case b"hash":
             return repr(redis.hgetall(key)).encode()
         case b"list":
