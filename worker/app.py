@@ -17,6 +17,7 @@ from kombu.exceptions import KombuError
 from worker.bootstrap import Desk
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
+from worker.messages import drop_unreadable
 from worker.runtime import VERSION, Runtime
 from worker.telemetry import adopt_libraries, configure, logger, tell
 from worker.wiring import addresses
@@ -47,6 +48,7 @@ def make_app(environ: Mapping[str, str]) -> Celery:
         broker = addresses(Settings.load(environ)).broker
     except BulkdelError:
         broker = "redis://127.0.0.1:1/0"  # nothing listens there: a ring is refused
+    drop_unreadable()
     app = Celery("bulkdel", broker=broker, include=["worker.tasks"])
     app.conf.update(celery_settings())
     return app
