@@ -1,0 +1,150 @@
+"""One round: a job in the middle of its work, a fault, and three ledgers compared afterwards."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any
+
+from tests.acceptance.commands import Reply
+from tests.acceptance.site import FINAL, Site
+from tests.acceptance.waiting import eventually
+from tests.chaos import invariants
+from tests.chaos.drill import Drill
+
+PROJECTS = 20
+LATENCY = 0.12
+IN_FLIGHT = 6
+LIMITS = f'limits = {{ windows = [[400, "5s"]], per_day = 1000000, in_flight = {IN_FLIGHT} }}'
+METER = {"windows": [[400, 5]], "in_flight": 2 * IN_FLIGHT}
+RECOVERS_WITHIN = 60.0
+ENDS_WITHIN = 150.0
+OPEN_SHARE = 0.2
+
+Wish = Mapping[str, Any]
+
+
+@dataclass(slots=True, kw_only=True)
+class Told:
+    """What became of a round."""
+
+    row: str
+    seed: int
+    intents: int = 0
+    open_share: float = 0.0
+    recovery: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+    violations: list[str] = field(default_factory=list)
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether the fault met work worth meeting."""
+        return self.intents >= 1 and self.open_share >= OPEN_SHARE
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What a fault finds: a drill, and two jobs half way through."""
+
+    drill: Drill
+    rng: Random
+    told: Told
+    site: Site
+    beside: Site
+    job: Reply = field(default_factory=dict)
+    other: Reply = field(default_factory=dict)
+    crashes: int = 0
+    healed_at: float = 0.0
+    loosens: bool = False  # a frozen process or a moved clock: one late call an item may overlap
+
+    def begin(self, *options: str, projects: int = PROJECTS) -> None:
+        """Submit both jobs and let the first come to a place drawn from the seed."""
+        control = self.drill.stack.control
+        for site in (self.site, self.beside):
+            control.limits(site.organization, **METER)
+        control.latency(LATENCY, jitter=LATENCY / 3)
+        self.job = _submitted(self.site, self.rng, options, projects)
+        self.other = _submitted(self.beside, self.rng, options, projects)
+        share = self.rng.uniform(0.05, 0.5)
+        eventually(
+            lambda: self.open_share() <= 1 - share, within=90, what=f"{share:.0%} of the job"
+        )
+
+    def counts(self) -> tuple[int, float]:
+        """Intents open now, and the share of the items still open, of the first job."""
+        asked = (
+            "SELECT sum(CASE WHEN state = 'sent' THEN 1 ELSE 0 END), "
+            "sum(CASE WHEN state <> 'settled' THEN 1 ELSE 0 END), count(*) "
+            "FROM items WHERE job_id IN (:first, :second)"
+        )
+        ((sent, still, total),) = self.site.sql(
+            asked, first=self.job["id"], second=self.other["id"]
+        )
+        return int(sent or 0), float(still or 0) / max(int(total), 1)
+
+    def open_share(self) -> float:
+        """The share of the first job's items that are not settled; 1 while it is planned."""
+        if self.site.state(self.job) not in {"running", *FINAL}:
+            return 1.0
+        asked = "SELECT avg(CASE WHEN state = 'settled' THEN 0.0 ELSE 1.0 END) FROM items"
+        ((share,),) = self.site.sql(f"{asked} WHERE job_id = :job", job=self.job["id"])
+        return float(share)
+
+    def count(self) -> None:
+        """Write down what the fault meets. The worst of several strikes is what counts."""
+        self.told.intents, self.told.open_share = self.counts()
+
+    @contextmanager
+    def struck(self) -> Iterator[None]:
+        """All workers hold still, what is open is counted, the fault strikes, they go on."""
+        with self.drill.held_still():
+            self.count()
+            yield
+        self.healed()
+
+    def healed(self) -> None:
+        """From now on everything has to move again."""
+        self.healed_at = time.time()
+
+    def end(self) -> None:
+        """Wait for both jobs, and look whether everything that must hold does."""
+        for site, job in ((self.site, self.job), (self.beside, self.other)):
+            self._check(partial(_ended, site, job))
+            self._check(partial(site.judge, job))
+            self._check(partial(self._invariants, site, job))
+        self._check(partial(self.site._counts_agree, self.job))
+        self.told.recovery = self._recovery()
+        if self.told.recovery > RECOVERS_WITHIN:
+            self.told.violations.append(f"moved again after {self.told.recovery:.0f} s")
+        self.told.violations += self.drill.witnessed()
+
+    def _invariants(self, site: Site, job: Reply) -> None:
+        invariants.check(site, job, crashes=self.crashes, loosens=self.loosens)
+
+    def _check(self, look: Callable[[], object]) -> None:
+        try:
+            look()
+        except AssertionError as error:
+            self.told.violations.append(str(error)[:1500])
+
+    def _recovery(self) -> float:
+        """Seconds from the mending of the fault to the next call of each job that had any left."""
+        waits = [0.0]
+        for site in (self.site, self.beside):
+            after = [row["started"] for row in site.ledger() if row["started"] > self.healed_at]
+            waits.append(min(after, default=self.healed_at) - self.healed_at)
+        return max(waits)
+
+
+def _ended(site: Site, job: Reply) -> None:
+    what = f"the end of {job['id']}"
+    eventually(lambda: site.state(job) in FINAL, within=ENDS_WITHIN, what=what)
+
+
+def _submitted(site: Site, rng: Random, options: tuple[str, ...], projects: int) -> Reply:
+    ids = site.seed(projects, tasks=1, comments=1)
+    rng.shuffle(ids)
+    return site.submit(ids, *(options or ("--cascade", "all")), "--yes", "--no-wait-plan").json
