@@ -1,0 +1,23 @@
+"""Histories that a seed decides: whatever dies, is lost, doubled or late, the promises hold."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.history import play
+
+SHORT = 40
+REGRESSIONS: tuple[int, ...] = ()
+"""Seeds that once failed, each with the commit that mended what it showed."""
+
+
+@pytest.fixture(scope="module")
+def template(_sqlite_template: Path) -> Path:
+    return _sqlite_template
+
+
+@pytest.mark.parametrize("seed", [*REGRESSIONS, *range(SHORT)])
+def test_a_simulated_history_keeps_the_promises(seed: int, template: Path, tmp_path: Path) -> None:
+    problems, trace = play(seed, tmp_path, template)
+
+    assert problems == [], "\n".join(trace)
