@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.acceptance.site import Site
-from tests.acceptance.stack import READY_WITHIN, Kind, Stack, _environment, _sandbox
+from tests.acceptance.stack import READY_WITHIN, Kind, Stack, _environment, start_sandbox
 from tests.acceptance.waiting import eventually
 from tests.chaos.entry import FOLDER
 from tests.chaos.network import Network, TlsFiles
@@ -176,7 +176,7 @@ def a_drill(home: Path, *, rabbit: bool = False, sweep: float = 10) -> Iterator[
         node = servers[-1] if rabbit else None
         if isinstance(node, OwnRabbit):
             env["BULKDEL_BROKER_URL"] = node.url
-        sandbox, base_url = _sandbox(home, env)
+        sandbox, base_url = start_sandbox(home, env)
         ending.callback(sandbox.kill)
         network = ending.enter_context(Network.between(base_url, tls))
         stack = Stack(

@@ -150,6 +150,34 @@ def test_after_three_dead_holders_an_item_is_given_up(store: Store) -> None:
     assert "3 takeovers" in ended.reason
 
 
+def test_a_project_whose_reading_ends_its_worker_again_and_again_is_given_up(
+    store: Store,
+) -> None:
+    job = store.submit("p1", "p2", cascade=KINDS)
+    lease = store.lease()
+    for number in range(3):
+        store.open(lease, store.item(job, "p1"))
+        lease = store.taken_over(f"w{number}")
+
+    item = store.item(job, "p1")
+    assert (item.outcome, item.progress.takeovers) == (Outcome.FAILED_PRECHECK, 2)
+    assert ids_of(store.due(lease, job)) == ["p2"]
+    assert len(store.log(event=Event.ATTEMPT_LOST)) == 3
+    store.check_job(job)
+
+
+def test_a_look_that_ends_its_worker_again_and_again_leaves_it_unknown(store: Store) -> None:
+    lease, job = store.running()
+    for number in range(6):
+        assert store.item(job, "p1").state != ItemState.SETTLED
+        store.open(lease, store.item(job, "p1"))
+        lease = store.taken_over(f"w{number}")
+
+    item = store.item(job, "p1")
+    assert (item.outcome, item.progress.attempts) == (Outcome.UNKNOWN, 1)
+    store.check_job(job)
+
+
 def test_other_accounts_are_left_alone(store: Store) -> None:
     old, job = store.running()
     store.open(old, store.item(job, "p1"))

@@ -36,6 +36,7 @@ from worker.services.tools import AccountFacts, Tools
 from worker.store import presence
 from worker.store.accounts import Accounts
 from worker.store.audit_log import calls_since
+from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.engine import Database
 from worker.store.jobs import Jobs
@@ -260,6 +261,7 @@ class History:
             work=SqlWorkStore(db, CATALOGUE.ranks),
             plans=Plans(db, LEASE),
             ends=Endings(db, LEASE),
+            chunks=Chunks(db, LEASE),
             accounts=Accounts(db),
             gate=self.gate,
             provider=self.world,

@@ -1,30 +1,32 @@
 """What a new lease holder finds open from the one before, and jobs whose time has come."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from worker.domain.audit import Entry, Event, job_chain
-from worker.domain.calls import TIMER
-from worker.domain.onward import lost_attempt
-from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
-from worker.domain.steps import Step
-from worker.ports import Job, Lease, WaitingOn
-from worker.store.chain import append
+from worker.domain.calls import TIMER, Answer
+from worker.domain.outcomes import Verdict
+from worker.domain.retry import RetryPolicy
+from worker.domain.states import ACTIVE, JobState, Waiting
+from worker.domain.steps import Settle
+from worker.domain.takeover import after_takeover
+from worker.ports import Change, Job, Lease, WaitingOn
+from worker.store import cascade
+from worker.store.cascade import SettledItem
+from worker.store.chain import append, lock_heads
 from worker.store.changes import write_items
-from worker.store.entries import of_lost
+from worker.store.entries import of_lost, of_settled
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import move
-from worker.store.rows import item_of, job_of, progress_columns
+from worker.store.rows import change_values, item_of, job_of
 
 
 def take_back(conn: Connection, lease: Lease) -> int:
-    """Write down every intent a dead holder left open and make its item due again.
+    """Write down every intent a dead holder left open; its item is due again, or given up.
 
-    A deletion may have been sent: the item is looked at before anything else. Returns how many
-    intents there were.
+    Returns how many intents there were.
     """
     rows = conn.execute(
         select(ITEMS).where(ITEMS.c.account == lease.account, ITEMS.c.state == "sent")
@@ -36,24 +38,36 @@ def take_back(conn: Connection, lease: Lease) -> int:
     jobs = {
         row.id: job_of(row) for row in conn.execute(select(JOBS).where(JOBS.c.id.in_(list(ids))))
     }
+    heads = lock_heads(conn, {job_chain(job_id) for job_id in {*ids, *(r.id for r in listing)}})
     lost = [of_lost(row, jobs[row.job_id], lease) for row in rows]
-    append(conn, [*lost, *(_lost_page(job_of(row), lease) for row in listing)])
-    write_items(conn, [_taken_back(row) for row in rows])
+    pages = [_lost_page(job_of(row), lease) for row in listing]
+    changes = [_taken_back(row) for row in rows]
+    write_items(conn, [change_values(one, _unheard(one), lease.now) for one in changes])
+    given_up = [
+        SettledItem.of(change.item, change.decision.outcome, change.decision.reason)
+        for change in changes
+        if isinstance(change.decision, Settle)
+    ]
+    ended = [*given_up, *cascade.follow(conn, given_up, jobs)]
+    beside = [of_settled(item, jobs[item.job_id], lease.owner) for item in ended]
+    append(conn, [*lost, *pages, *beside], heads=heads)
     if listing:
         conn.execute(update(JOBS).where(JOBS.c.account == lease.account).values(list_token=0))
     return len(lost) + len(listing)
 
 
-def _taken_back(row: Row[Any]) -> dict[str, Any]:
-    now_at = item_of(row).progress
-    now_at = replace(now_at, takeovers=now_at.takeovers + 1)
-    can_look = row.kind != TIMER
-    if now_at.step is Step.CHUNK:
-        after = replace(lost_attempt(now_at), step=Step.PROVE, source=0)
-        return {"id": row.id, "state": ItemState.BLOCKED.value, **progress_columns(after)}
-    sent = now_at.step in {Step.DELETE, Step.CANARY}
-    after = lost_attempt(now_at, can_look=can_look) if sent else now_at
-    return {"id": row.id, "state": ItemState.PENDING.value, **progress_columns(after)}
+def _unheard(change: Change) -> Answer:
+    """The answer of a call that nobody heard: what was heard before stays."""
+    item = change.item
+    return Answer(
+        verdict=Verdict.AMBIGUOUS, http_status=item.http_status, provider_code=item.provider_code
+    )
+
+
+def _taken_back(row: Row[Any]) -> Change:
+    item = item_of(row)
+    decision = after_takeover(item.progress, RetryPolicy(), can_look=row.kind != TIMER)
+    return Change(item=item, decision=decision)
 
 
 def _lost_page(job: Job, lease: Lease) -> Entry:
