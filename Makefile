@@ -2,6 +2,7 @@
 #   make setup PYTHON=python3.12      with another Python than `python3`
 #   make accept N=3                   one acceptance point of the main job by its number
 #   make accept N=systems-5           one of an area: systems, pace, trust, operate, ship (N=pace: all of it)
+#   make bench BENCH=throughput       one bench by its name
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -54,8 +55,8 @@ lint: setup $(DEV) ## formatting, lints, types, layers
 accept: setup $(DEV) ## every acceptance point at full length (N=3, N=systems-5, N=systems: only that)
 	@$(BIN)/pytest -m "acceptance or number" --full --timeout=3600 $(if $(N),--number $(N))
 
-bench: ## measure speed (not there yet)
-	@echo "bench: there is no benchmark yet" >&2; exit 1
+bench: setup ## measure speed against targets and peers (BENCH=name: one of them; QUICK=1: a look)
+	@BENCH="$(BENCH)" QUICK="$(QUICK)" $(BIN)/python -m bench
 
 chaos: ## kill what it rests on while it works (not there yet)
 	@echo "chaos: there is no chaos run yet" >&2; exit 1
