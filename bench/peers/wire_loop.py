@@ -4,18 +4,23 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import urlsplit
 
-from worker.providers.wire import Wire, raw_request
+from worker.providers.wire import Wire
+
+OK = 200
 
 
 async def delete_all(wire: Wire, base_url: str, organization: str, ids: Iterator[int]) -> None:
     """Delete one after another what the others leave."""
-    headers = {"Authorization": "Zoho-oauthtoken peer", "Accept": "application/json"}
+    headers = (("Authorization", "Zoho-oauthtoken peer"), ("Accept", "application/json"))
+    url = urlsplit(base_url)
+    origin = f"{url.scheme}://{url.netloc}"
     for number in ids:
-        path = f"/projects/{number}?organization-id={organization}"
-        request = raw_request("DELETE", base_url, path, headers=headers)
-        answer = await wire.handle_async_request(request)
-        answer.raise_for_status()
+        target = f"{url.path}/projects/{number}?organization-id={organization}"
+        answer = await wire.exchange("DELETE", origin, target, headers)
+        if answer.status_code != OK:
+            raise RuntimeError(f"HTTP {answer.status_code}")
 
 
 async def main(base_url: str, organization: str, first: int, count: int, in_flight: int) -> None:

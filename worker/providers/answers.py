@@ -6,13 +6,12 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
-import httpx
-
 from worker.domain.calls import Answer, Call
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
 from worker.providers.bulk import by_target, left_alone
 from worker.providers.dialect import Bulk, Dialect, Envelope
+from worker.providers.line import Reply
 from worker.providers.reading import Unreadable, one_line, parse, read
 from worker.providers.requests import Connection, is_bulk
 from worker.providers.scrubbing import scrub
@@ -23,7 +22,7 @@ UNCLEAR: Final = frozenset({Verdict.AMBIGUOUS, Verdict.UNAVAILABLE})
 
 
 def understand(
-    connection: Connection, call: Call, response: httpx.Response, *, secret: str, now: float
+    connection: Connection, call: Call, response: Reply, *, secret: str, now: float
 ) -> Answer:
     """The answer to a call; `secret` is the token it carried, `now` our clock's POSIX time."""
     dialect, bulk = connection.dialect, connection.bulk if is_bulk(call) else None
@@ -78,7 +77,7 @@ def _told_apart(
     )
 
 
-def _opened(dialect: Dialect, response: httpx.Response) -> tuple[dict[str, object], Envelope]:
+def _opened(dialect: Dialect, response: Reply) -> tuple[dict[str, object], Envelope]:
     """The body and what it says of itself; both empty if it is not what it should be."""
     status = response.status_code
     if status == HTTPStatus.NO_CONTENT and not response.content:
@@ -102,12 +101,12 @@ def _distinct(texts: Iterable[str]) -> Iterable[str]:
     return dict.fromkeys(filter(None, texts))
 
 
-def _request_id(dialect: Dialect, response: httpx.Response) -> str:
+def _request_id(dialect: Dialect, response: Reply) -> str:
     there = (name for name in dialect.request_ids if name in response.headers)
     return next((response.headers[name] for name in there), "")
 
 
-def _wait(response: httpx.Response, now: float) -> timedelta | None:
+def _wait(response: Reply, now: float) -> timedelta | None:
     # By the server's own clock, if it shows it: ours may be wrong by more than the wait.
     at = verdicts.posix_of(response.headers.get("date", ""))
     header = response.headers.get("retry-after", "")

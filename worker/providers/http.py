@@ -13,10 +13,12 @@ from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
 from worker.providers.answers import MESSAGE_LENGTH, understand
+from worker.providers.line import Line, Reply
 from worker.providers.reading import one_line
 from worker.providers.requests import Connection, Request, build, check_base_url
+from worker.providers.through import Through
 from worker.providers.tokens import Fixed, NotNow, TokenSource
-from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError, raw_request
+from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError
 
 TAKEN: Final = frozenset(
     {Verdict.SEEN, Verdict.DELETED, Verdict.ACCEPTED, Verdict.ABSENT, Verdict.REFUSED}
@@ -51,8 +53,10 @@ class HttpProvider:
         self._dialect = connection.dialect
         source = connection.token
         self._tokens = source if isinstance(source, TokenSource) else Fixed(source)
-        wire = transport or Wire(connections=connection.in_flight, deadline=connection.deadline)
-        self._client = httpx.AsyncClient(transport=wire, trust_env=False, follow_redirects=False)
+        self._line: Line = Through(transport) if transport else _wire(connection)
+        base = httpx.URL(connection.base_url)
+        self._origin = f"{base.scheme}://{base.netloc.decode('ascii')}"
+        self._prefix = base.raw_path.decode("ascii").rstrip("/")
 
     async def perform(self, call: Call) -> Answer:
         """Make one call. Whatever goes wrong is the answer; only a cancellation gets out."""
@@ -64,7 +68,7 @@ class HttpProvider:
     async def aclose(self) -> None:
         """Close its connections."""
         await self._tokens.aclose()
-        await self._client.aclose()
+        await self._line.aclose()
 
     async def _ready(self, call: Call) -> _Ready | Answer:
         """Everything that can fail before a byte leaves."""
@@ -92,8 +96,8 @@ class HttpProvider:
 
     async def _exchange(self, call: Call, ready: _Ready) -> Answer:
         try:
-            response = await self._client.send(self._to_send(ready))
-            answer = self._understood(call, ready.token, response)
+            reply = await self._send(ready)
+            answer = self._understood(call, ready.token, reply)
             return await self._told(ready.token, answer)
         except NotSent as error:
             return self._unanswered(call.action, verdicts.NOT_SENT, error.reason, str(error))
@@ -115,25 +119,24 @@ class HttpProvider:
             return answer
         return replace(answer, verdict=Verdict.TOKENLESS, retry_after=None)
 
-    def _to_send(self, ready: _Ready) -> httpx.Request:
-        headers = {
-            "Authorization": self._dialect.authorization.format(token=ready.token),
-            "Accept": "application/json",
-        }
-        return raw_request(
-            ready.request.method,
-            self._connection.base_url,
-            ready.request.target,
-            headers=headers,
+    async def _send(self, ready: _Ready) -> Reply:
+        headers = (
+            ("Authorization", self._dialect.authorization.format(token=ready.token)),
+            ("Accept", "application/json"),
         )
+        target = self._prefix + ready.request.target
+        return await self._line.exchange(ready.request.method, self._origin, target, headers)
 
     def _unanswered(self, action: Action, code: str, reason: str, said: str) -> Answer:
         verdict = verdicts.classify(self._dialect.rows, action, verdicts.NO_ANSWER, code)
         return Answer(verdict=verdict, error_class=reason, message=one_line(said, MESSAGE_LENGTH))
 
-    def _understood(self, call: Call, token: str, response: httpx.Response) -> Answer:
-        now = time.time()
-        return understand(self._connection, call, response, secret=token, now=now)
+    def _understood(self, call: Call, token: str, reply: Reply) -> Answer:
+        return understand(self._connection, call, reply, secret=token, now=time.time())
+
+
+def _wire(connection: Connection) -> Wire:
+    return Wire(connections=connection.in_flight, deadline=connection.deadline)
 
 
 def _unsent(verdict: Verdict, error_class: str, said: str) -> Answer:

@@ -44,6 +44,8 @@ def parse(content: bytes) -> dict[str, object]:
 
 def plain(text: str) -> str:
     """Somebody else's text without what steers a terminal or breaks a database."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(
         char
         for char in text

@@ -6,21 +6,23 @@ UnsafeTarget  refused here, never sent: the path on the wire would not be the pa
 """
 
 import asyncio
-import importlib.metadata
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from types import SimpleNamespace
 from typing import Final
 from urllib.parse import unquote, urlencode
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
+
+from worker.providers.line import USER_AGENT, Reply
 
 
 class _Oversize(Exception):
@@ -29,13 +31,11 @@ class _Oversize(Exception):
 
 BODY_CAP: Final = 8 * 1024 * 1024
 KEEPALIVE: Final = timedelta(seconds=10)
-try:
-    USER_AGENT: Final = f"bulkdel/{importlib.metadata.version('bulkdel')}"
-except importlib.metadata.PackageNotFoundError:
-    USER_AGENT: Final = "bulkdel/0"  # type: ignore[misc] # a tree that was never installed
 
 # One leading slash, then printable ASCII without space, backslash and fragment.
 _PLAIN = re.compile(r"/(?!/)[!-\"$-\[\]-~]*")
+# Nothing in it can be decoded, and no segment is empty or made of dots: it has one reading.
+_BARE = re.compile(r"(?:/[A-Za-z0-9_-]+)+")
 # What aiohttp must write itself, because it frames the message and names the host.
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 # A coding that httpx would undo (a bomb), and a cookie that its client would send back.
@@ -65,7 +65,7 @@ class UnsafeTarget(ValueError):  # noqa: D101 - the module's first lines say it
 class WireError(httpx.TransportError):
     """A call that brought no answer; `reason` is one word for people and for metrics."""
 
-    def __init__(self, reason: str, request: httpx.Request, detail: str = "") -> None:
+    def __init__(self, reason: str, request: httpx.Request | None, detail: str = "") -> None:
         super().__init__(f"{reason} ({detail})" if detail else reason, request=request)
         self.reason = reason
 
@@ -86,7 +86,27 @@ class _Phase(Enum):
 
 @dataclass(slots=True)
 class _Call:
-    phase: _Phase = _Phase.CONNECTING
+    phase: _Phase = _Phase.QUEUED
+
+
+_CALL: ContextVar[_Call] = ContextVar("call")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Writes down when a connection is a call's own; aiohttp's errors alone do not say it.
+
+    Its tracing would say so too, for a tenth of all a call costs.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[aiohttp.tracing.Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  the interface's own parameter
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _CALL.get().phase = _Phase.OPEN
+        return connection
 
 
 def raw_request(
@@ -107,27 +127,34 @@ def raw_request(
     return httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
 
 
-def _url_of(request: httpx.Request) -> URL:
+def url_of(origin: str, target: str) -> URL:
     """Return the URL to send byte for byte, or raise UnsafeTarget."""
+    path = target.partition("?")[0]
+    if not (_PLAIN.fullmatch(target) and (_BARE.fullmatch(path) or _has_one_reading(path))):
+        raise UnsafeTarget(f"{target!r} can be read as another path")
+    url = URL(origin + target, encoded=True)
+    if url.scheme not in {"http", "https"} or not url.host or url.raw_path_qs != target:
+        raise UnsafeTarget(f"{origin!r} with {target!r} does not survive as it is")
+    return url
+
+
+def _has_one_reading(path: str) -> bool:
+    # Twice, because some servers and the proxies before them decode twice.
+    meant = unquote(unquote(path))
+    segments = (segment.partition(";")[0] for segment in meant.split("/"))
+    plain = "//" not in path and "\\" not in meant and meant.isprintable()
+    return plain and not any(part in {".", ".."} for part in segments)
+
+
+def _url_of(request: httpx.Request) -> URL:
     raw_path = request.url.raw_path
     asked: bytes | None = request.extensions.get("target")
     if asked is None and request.method == "DELETE":
         raise UnsafeTarget("a DELETE says its target itself: build it with raw_request()")
     if asked is not None and asked != raw_path:
         raise UnsafeTarget(f"asked for {asked!r}, httpx made it {raw_path!r}")
-    target = raw_path.decode("ascii")
-    path = target.partition("?")[0]
-    # Twice, because some servers and the proxies before them decode twice.
-    meant = unquote(unquote(path))
-    segments = (segment.partition(";")[0] for segment in meant.split("/"))
-    plain = _PLAIN.fullmatch(target) and "//" not in path and "\\" not in meant
-    if not plain or not meant.isprintable() or any(part in {".", ".."} for part in segments):
-        raise UnsafeTarget(f"{raw_path!r} can be read as another path")
     origin = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
-    url = URL(origin + target, encoded=True)
-    if url.scheme not in {"http", "https"} or not url.host or url.raw_path_qs != target:
-        raise UnsafeTarget(f"{origin!r} with {raw_path!r} does not survive as it is")
-    return url
+    return url_of(origin, raw_path.decode("ascii"))
 
 
 def _headers_of(request: httpx.Request) -> list[tuple[str, str]]:
@@ -152,28 +179,14 @@ def _reason_of(error: Exception, phase: _Phase) -> str:
     return "tls" if dropped and error.ssl else word
 
 
-def _translated(error: Exception, phase: _Phase, request: httpx.Request) -> WireError:
+def _translated(error: Exception, phase: _Phase, request: httpx.Request | None) -> WireError:
     """NotSent needs two witnesses, the phase and the error; in doubt it is Ambiguous."""
     unsent = phase is not _Phase.OPEN and isinstance(error, _UNCONNECTED)
     kind = NotSent if unsent else Ambiguous
     return kind(_reason_of(error, phase), request, type(error).__name__)
 
 
-def _moves_to(phase: _Phase) -> Callable[[object, SimpleNamespace, object], Awaitable[None]]:
-    async def move(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.phase = phase
-
-    return move
-
-
-def _tracer() -> aiohttp.TraceConfig:
-    """Write down how far each call has come; aiohttp's errors alone do not say it."""
-    tracer = aiohttp.TraceConfig()
-    tracer.on_connection_queued_start.append(_moves_to(_Phase.QUEUED))
-    tracer.on_connection_queued_end.append(_moves_to(_Phase.CONNECTING))
-    tracer.on_connection_create_end.append(_moves_to(_Phase.OPEN))
-    tracer.on_connection_reuseconn.append(_moves_to(_Phase.OPEN))
-    return tracer
+_Asked = tuple[str, URL, Sequence[tuple[str, str]], bytes | None]
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -199,42 +212,60 @@ class Wire(httpx.AsyncBaseTransport):
         self._keepalive = keepalive.total_seconds()
         self._ssl = ssl_context or True
         self._session: aiohttp.ClientSession | None = None
+        self._places = asyncio.Semaphore(connections)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer, whatever its status; raise NotSent, Ambiguous or UnsafeTarget."""
         url = _url_of(request)
-        call = _Call()
-        try:
-            async with asyncio.timeout(request.extensions.get("deadline", self._deadline)):
-                return await self._exchange(request, url, call)
-        except (aiohttp.ClientError, HttpProcessingError, OSError, _Oversize) as error:
-            raise _translated(error, call.phase, request) from error
+        content = await request.aread() or None
+        deadline = request.extensions.get("deadline", self._deadline)
+        asked = (request.method, url, _headers_of(request), content)
+        reply = await self._within(deadline, asked, request)
+        return httpx.Response(
+            reply.status_code,
+            headers=[(k, v) for k, v in reply.raw if k.lower() not in _WITHHELD],
+            content=reply.content,
+            request=request,
+            extensions={"content_encoding": reply.headers.get("content-encoding", "")},
+        )
+
+    async def exchange(
+        self, method: str, origin: str, target: str, headers: Sequence[tuple[str, str]]
+    ) -> Reply:
+        """The same without httpx's own records, which cost more than all else about a call."""
+        ours = (*headers, ("Accept-Encoding", "identity"), ("User-Agent", USER_AGENT))
+        return await self._within(self._deadline, (method, url_of(origin, target), ours, None))
 
     async def aclose(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _exchange(self, request: httpx.Request, url: URL, call: _Call) -> httpx.Response:
-        answer = await self._opened().request(
-            request.method,
-            url,
-            headers=_headers_of(request),
-            data=await request.aread() or None,
-            allow_redirects=False,
-            trace_request_ctx=call,
-        )
+    async def _within(
+        self, deadline: float, asked: _Asked, request: httpx.Request | None = None
+    ) -> Reply:
+        call = _Call()
+        try:
+            async with asyncio.timeout(deadline), self._places:
+                call.phase = _Phase.CONNECTING
+                return await self._exchange(asked, call)
+        except (aiohttp.ClientError, HttpProcessingError, OSError, _Oversize) as error:
+            raise _translated(error, call.phase, request) from error
+
+    async def _exchange(self, asked: _Asked, call: _Call) -> Reply:
+        method, url, headers, content = asked
+        token = _CALL.set(call)
+        try:
+            answer = await self._opened().request(
+                method, url, headers=headers, data=content, allow_redirects=False
+            )
+        finally:
+            _CALL.reset(token)
         try:
             body = await self._body_of(answer)
         finally:
             answer.close()  # a connection whose body was read to its end is in the pool by now
-        return httpx.Response(
-            answer.status,
-            headers=[(k, v) for k, v in answer.raw_headers if k.lower() not in _WITHHELD],
-            content=body,
-            request=request,
-            extensions={"content_encoding": answer.headers.get("content-encoding", "")},
-        )
+        return Reply(answer.status, answer.headers, body, answer.raw_headers)
 
     async def _body_of(self, answer: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -248,7 +279,7 @@ class Wire(httpx.AsyncBaseTransport):
         """Return the session, made on first use: after fork, inside the running loop."""
         if self._session is None:
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=_Connector(
                     limit=0,
                     limit_per_host=self._connections,
                     keepalive_timeout=self._keepalive,
@@ -260,7 +291,6 @@ class Wire(httpx.AsyncBaseTransport):
                 skip_auto_headers=("Content-Type", "User-Agent"),
                 auto_decompress=False,
                 trust_env=False,
-                trace_configs=[_tracer()],
             )
             # aiohttp sends an idempotent request again when a kept connection is reset.
             if getattr(session, "_retry_connection", None) is not True:

@@ -12,6 +12,7 @@ from worker.domain.outcomes import Verdict
 from worker.providers.answers import understand
 from worker.providers.bulk import bulk_of
 from worker.providers.dialect import Dialect
+from worker.providers.line import Reply
 from worker.providers.requests import Connection, build
 from worker.providers.truto import UNIFIED
 from worker.providers.zoho_books import V3, V4
@@ -37,10 +38,9 @@ def a_chunk(*ids: str) -> Call:
 def answered(
     status: int, body: object, call: Call | None = None, content_type: str = "application/json"
 ) -> Answer:
-    response = httpx.Response(
-        status, content=json.dumps(body).encode(), headers={"Content-Type": content_type}
-    )
-    return understand(ACCOUNT, call or a_chunk(A, B, C), response, secret="t0ken-1", now=0.0)
+    headers = httpx.Headers({"Content-Type": content_type})
+    reply = Reply(status, headers, json.dumps(body).encode())
+    return understand(ACCOUNT, call or a_chunk(A, B, C), reply, secret="t0ken-1", now=0.0)
 
 
 def test_a_chunk_is_one_call_with_its_ids_in_one_parameter() -> None:

@@ -10,6 +10,7 @@ from worker.domain.calls import CAPABILITIES, PROJECT, Action, Answer, Call, Tar
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
 from worker.providers.answers import understand
+from worker.providers.line import Reply
 from worker.providers.reading import Unreadable, read
 from worker.providers.requests import Connection, build
 from worker.providers.truto import CAPSULE, PIPELINER, UNIFIED, capabilities_of
@@ -148,8 +149,8 @@ def answered(
 ) -> Answer:
     content = b"" if body is None else json.dumps(body).encode()
     told = {"Content-Type": content_type, **(headers or {})}
-    response = httpx.Response(status, content=content, headers=told)
-    return understand(ACCOUNT, call, response, secret="t0ken-1-of-ours", now=0.0)
+    reply = Reply(status, httpx.Headers(told), content)
+    return understand(ACCOUNT, call, reply, secret="t0ken-1-of-ours", now=0.0)
 
 
 def an_error(status: int, message: str = "", *, is_remote: bool = False, **more: object) -> object:
