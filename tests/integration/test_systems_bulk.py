@@ -1,16 +1,19 @@
 """Bulk deletes from the plan to the proof, against a provider that does it in every way."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from tests.integration.stage import ORGANIZATION, TOKEN, Stage, on_stage
 from worker.domain.bulk import Stage as Bulk
 from worker.domain.states import JobState
 from worker.ports import Job
 from worker.services import control
+from worker.store.models import JOBS
 from worker.wiring import confirm_rules
 
 pytestmark = pytest.mark.enable_socket
@@ -147,3 +150,43 @@ async def test_few_projects_go_one_by_one(stage: Stage) -> None:
     await stage.run(ids[:6], cascade=("none",))
 
     assert await chunks(stage) == []
+
+
+@pytest.mark.parametrize("mode", ["off", "ok"])
+async def test_an_old_plan_is_compared_with_the_listing_before_anything_goes(
+    stage: Stage, mode: str
+) -> None:
+    ids = await seeded(stage, mode)
+    if mode == "off":
+        config = stage.desk.settings.config
+        config.write_text(config.read_text().replace(ON, ""))
+    job_id = stage.submit(ids, cascade=("none",))
+    planned = await stage.planned(job_id)
+    pages = planned.list_pages
+    await stage.tell("remove", ORGANIZATION, ids[5])
+    await stage.tell(
+        "projects", ORGANIZATION, [{"project_id": ids[5], "project_name": "Somebody else's"}]
+    )
+    aged(stage, job_id)
+    before = len(await stage.tell("ledger"))
+
+    await confirmed(stage, stage.desk.jobs.get(job_id))
+    job = await stage.finished(job_id)
+
+    assert stage.outcomes(job) == {
+        ("project", "deleted"): COUNT - 1,
+        ("project", "skipped_changed"): 1,
+    }
+    assert set(await stage.left()) == {ids[5]}
+    rows = (await stage.tell("ledger"))[before:]
+    assert {row["method"] for row in rows[:pages]} == {"GET"}
+    assert all(row["path"].endswith("/projects") for row in rows[:pages])
+
+
+def aged(stage: Stage, job_id: str) -> None:
+    """Let the plan of a job be two hours old."""
+    planned_at = JOBS.c.planned_at
+    with stage.desk.db.write() as conn:
+        then = conn.execute(select(planned_at).where(JOBS.c.id == job_id)).scalar_one()
+        old = then - timedelta(hours=2)
+        conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(planned_at=old))

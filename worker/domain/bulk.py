@@ -31,6 +31,7 @@ class Stage(StrEnum):
     ON = "on"  # the rest goes by chunks
     PROOF = "proof"  # a listing is read: what it still shows is not gone
     PROVEN = "proven"  # the listing is through: what it did not show is gone
+    REFRESH = "refresh"  # before anything goes, the listing is compared with an old plan
     OFF = "off"  # the bulk delete is not to be had: one by one, under a new plan
 
 
@@ -48,6 +49,14 @@ class Bulk:
     tries: int = 0
     reading: Backwards | None = None
     refusal: str = ""
+    is_fresh: bool = False  # the listing was compared with the plan
+    cursor: str = ""  # of the page that is compared next
+    then: Stage = Stage.NONE  # where it goes on after that
+
+    @property
+    def reads_pages(self) -> bool:
+        """Whether nothing but pages of the listing is called for."""
+        return self.stage in {Stage.PROOF, Stage.REFRESH}
 
     @property
     def may_go(self) -> bool:

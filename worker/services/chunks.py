@@ -19,6 +19,8 @@ from worker.domain.states import ItemState, JobState
 from worker.domain.steps import Progress, Step
 from worker.ports import Item, Job, Lease
 from worker.services.choose import Work
+from worker.services.proof import reads_pages
+from worker.services.refresh import again, is_old
 from worker.services.tools import Tools, off
 
 GONE = "the listing does not show it any more after its bulk delete"
@@ -32,6 +34,10 @@ async def advance(tools: Tools, lease: Lease, job: Job) -> bool:
     """
     if job.state is not JobState.RUNNING or job.stopping:
         return False
+    if is_old(job):
+        why = "the plan is older than an hour: it is compared with the listing"
+        await _write(tools, lease, job, again(job), why=why)
+        return True
     if job.bulk.refusal and job.bulk.stage in {Stage.CANARY, Stage.ON}:
         return await _turn_back(tools, lease, job, job.bulk.refusal)
     if job.bulk.stage is not Stage.CANARY:
@@ -117,8 +123,8 @@ async def _choose(tools: Tools, lease: Lease, job: Job, before: Sequence[Item]) 
     low, *pair, high = await off(tools.chunks.pick, job.id, place, LEAST)
     held = {item.id: (ItemState.BLOCKED, _as(item, Step.CANARY)) for item in pair}
     read = {item.id: (ItemState.PENDING, _as(item, Step.WITNESS)) for item in (low, high)}
-    bulk = Bulk(
-        stage=Stage.CANARY,
+    bulk = replace(
+        job.bulk,
         canary=tuple(held),
         witnesses=tuple(read),
         tries=job.bulk.tries + 1,
@@ -168,11 +174,8 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     stage = job.bulk.stage
     if job.state not in _STATES or stage in {Stage.NONE, Stage.CANARY}:
         return False
-    if stage is Stage.PROOF:
-        if job.list_due_at is not None and job.list_due_at > lease.now:
-            return False
-        page = job.bulk.reading.page if job.bulk.reading else 1
-        return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=_cursor(page)))
+    if reads_pages(job):
+        return _next_page(job) if _may_read(job, lease) else False
     if stage is Stage.PROVEN:
         while await off(tools.chunks.settle_gone, lease, job, GONE):
             pass
@@ -185,6 +188,17 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
         return False
     await _begin(tools, lease, job, left.unproven)
     return True
+
+
+def _may_read(job: Job, lease: Lease) -> bool:
+    return job.list_due_at is None or job.list_due_at <= lease.now
+
+
+def _next_page(job: Job) -> Work:
+    bulk = job.bulk
+    at_page = _cursor(bulk.reading.page) if bulk.reading else ""
+    cursor = bulk.cursor if bulk.stage is Stage.REFRESH else at_page
+    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=cursor))
 
 
 async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:

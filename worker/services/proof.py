@@ -18,9 +18,9 @@ from worker.services.results import REFUSED_LISTING, Rules, ids_shown
 JITTER = 0.5
 
 
-def is_proof(job: Job) -> bool:
-    """Whether a page of the job's listing proves its chunks, rather than makes its plan."""
-    return job.bulk.stage is Stage.PROOF
+def reads_pages(job: Job) -> bool:
+    """Whether the job reads its listing while it runs, and does nothing else."""
+    return job.bulk.stage is Stage.PROOF or (job.bulk.reads_pages and not job.stopping)
 
 
 def waits_for_proof(matched: Mapping[str, Item]) -> list[Item]:
@@ -37,11 +37,7 @@ def proof_of(
     those that the page shows.
     """
     if answer.verdict is not Verdict.SEEN:
-        tries = job.list_tries + answer.verdict.is_attempt
-        refused = answer.verdict in {Verdict.REFUSED, Verdict.INVALID}
-        wait = rules.policy.after(tries, JITTER) if tries else timedelta(0)
-        after = REFUSED_LISTING if refused else wait
-        return _done(work, answer, (), _progress(job, job.bulk, tries=tries, after=after))
+        return not_read(work, answer, job, rules)
     at, shown = job.bulk.reading or Backwards(), _shown(answer)
     listed_ids = set(ids_shown(answer))
     there = [item for item in unproven if item.seen.target.external_id in listed_ids]
@@ -54,7 +50,23 @@ def proof_of(
     changes += [Change(item=item, decision=_look(item)) for item in doubts]
     stage = Stage.PROVEN if following is None else Stage.PROOF
     bulk = replace(job.bulk, stage=stage, reading=following)
-    return _done(work, answer, tuple(changes), _progress(job, bulk))
+    return moved_on(work, answer, tuple(changes), job=job, bulk=bulk)
+
+
+def not_read(work: Work, answer: Answer, job: Job, rules: Rules) -> Done:
+    """A page that could not be read: the job stays where it is, and comes again later."""
+    tries = job.list_tries + answer.verdict.is_attempt
+    refused = answer.verdict in {Verdict.REFUSED, Verdict.INVALID}
+    wait = rules.policy.after(tries, JITTER) if tries else timedelta(0)
+    after = REFUSED_LISTING if refused else wait
+    return _done(work, answer, (), _progress(job, job.bulk, tries=tries, after=after))
+
+
+def moved_on(
+    work: Work, answer: Answer, changes: tuple[Change, ...], *, job: Job, bulk: Bulk
+) -> Done:
+    """A page that was read, what it decided, and where the job stands after it."""
+    return _done(work, answer, changes, _progress(job, bulk))
 
 
 def _still_listed(item: Item, job: Job, answer: Answer, rules: Rules) -> Decision:

@@ -14,7 +14,7 @@ from worker.services import chunks, planning
 from worker.services.choices import with_options
 from worker.services.choose import Work, choose
 from worker.services.control import elsewhere
-from worker.services.proof import is_proof
+from worker.services.proof import reads_pages
 from worker.services.tools import Tools, off
 
 AT_ONCE = 200
@@ -99,7 +99,7 @@ class Queue:
         if at_rest and await chunks.advance(self.tools, lease, job):
             self._look_again()
             return []
-        items = () if is_proof(job) else await self._due(lease, job)
+        items = () if reads_pages(job) else await self._due(lease, job)
         return await self._calls(job, items) if items else await self._rest(lease, job)
 
     async def _calls(self, job: Job, items: Sequence[Item]) -> list[Work]:
@@ -121,7 +121,7 @@ class Queue:
             return [proof]
         if proof:
             self._look_again()
-        elif not is_proof(job):
+        elif not reads_pages(job):
             await self._move_on(lease, job)
         return []
 

@@ -11,17 +11,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from worker.domain.bulk import Stage
 from worker.domain.calls import Answer
 from worker.domain.limits import Grant, Permit, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
-from worker.ports import Batch, Committed, Done, Job, Lease, WaitingOn
+from worker.ports import Batch, Committed, Done, Item, Job, Lease, WaitingOn
 from worker.ratelimit.port import GateClosed
 from worker.services import chunks
 from worker.services.choose import Work
 from worker.services.permits import Permits, waiting_for
-from worker.services.proof import is_proof, proof_of, waits_for_proof
+from worker.services.proof import proof_of, reads_pages, waits_for_proof
 from worker.services.queue import Queue
+from worker.services.refresh import refreshed
 from worker.services.results import Rules, ids_shown, is_listing, page_of, result_of
 from worker.services.tools import Tools, off
 
@@ -187,17 +189,25 @@ class Slice:
         if is_listing(flight.work):
             items = await off(self.tools.work.match, job.id, ids_shown(answer))
             matched = {item.seen.target.external_id: item for item in items}
-            if is_proof(job):
-                unproven = waits_for_proof(matched)
-                if job.bulk.reading is not None and job.bulk.reading.goes_down:
-                    unproven = list(await off(self.tools.chunks.unproven, job.id))
-                return proof_of(flight.work, answer, job=job, unproven=unproven, rules=rules)
+            if reads_pages(job):
+                return await self._again(flight.work, answer, job, matched, rules)
             return page_of(
                 flight.work, answer, job=job, matched=matched, rules=rules, jitter=jitter
             )
         return result_of(
             flight.work, answer, job=job, rules=rules, known=flight.known, jitter=jitter
         )
+
+    async def _again(
+        self, work: Work, answer: Answer, job: Job, matched: Mapping[str, Item], rules: Rules
+    ) -> Done:
+        """A page of the listing that is read while the job runs."""
+        if job.bulk.stage is Stage.REFRESH:
+            return refreshed(work, answer, job=job, matched=matched, rules=rules)
+        unproven = waits_for_proof(matched)
+        if job.bulk.reading is not None and job.bulk.reading.goes_down:
+            unproven = list(await off(self.tools.chunks.unproven, job.id))
+        return proof_of(work, answer, job=job, unproven=unproven, rules=rules)
 
     def _judge(self, answer: Answer) -> None:
         """Notice what concerns the whole account: its credentials, an outage."""

@@ -110,7 +110,8 @@ def _job_due(conn: Connection, job: Row[Any], now: datetime) -> datetime | None:
     if not job.stopping and job.state == JobState.PLANNING.value and not job.listed:
         return at or now
     bulk = BULK.validate_json(job.bulk)
-    if bulk.stage in {Stage.PROOF, Stage.PROVEN}:
+    compares = bulk.stage is Stage.REFRESH and not job.stopping
+    if compares or bulk.stage in {Stage.PROOF, Stage.PROVEN}:
         return at or now
     scope = and_(ITEMS.c.job_id == job.id, _in_turn(job))
     ready = ITEMS.c.state == ItemState.PENDING.value

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from worker.domain.audit import job_chain
-from worker.domain.bulk import Stage
 from worker.domain.calls import PROJECT
 from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
 from worker.domain.steps import TOGETHER, Settle, Step
@@ -236,7 +235,7 @@ def _may_go(item: Item, jobs: Mapping[str, Job]) -> bool:
 def _may_list(job: Job | None) -> bool:
     if job is None:
         return False
-    if job.bulk.stage is Stage.PROOF:
+    if job.bulk.reads_pages:
         return job.state in ACTIVE
     return job.state is JobState.PLANNING and not job.stopping
 
