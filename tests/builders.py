@@ -12,12 +12,12 @@ from worker.domain.plan import Protection
 from worker.domain.states import ItemState, JobState
 from worker.domain.steps import Case, Progress, Step
 from worker.ports import Counts, Item, Job, JobOptions, Lease, PlanFacts, PlannedItems, Who
+from worker.providers.zoho_books import ID
 from worker.services.control import ConfirmRules
 from worker.services.submit import DeleteProjects
 from worker.services.tools import AccountFacts
 
 EPOCH = datetime(2026, 11, 21, 10, tzinfo=UTC)
-ID = "[0-9]{1,19}"
 CATALOGUE = Catalogue(
     provider="zoho_books",
     project=Kind(name=PROJECT, id_pattern=ID),

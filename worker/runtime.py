@@ -208,8 +208,18 @@ class Runtime:
         for future in list(self._running):
             _wait(future)
         presence.gone(self.desk.db, self.owner)
+        _wait(asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=2)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    async def _hang_up(self) -> None:
+        """Close the connections to providers and Redis."""
+        kept = [self._gate, self._access, *(tools.provider for _, tools in self._tools.values())]
+        for one in kept:
+            if one is not None:
+                await one.aclose()
 
 
 def _wait(future: Future[None]) -> None:

@@ -14,9 +14,10 @@ from worker.config.accounts import Account, Config
 from worker.config.accounts import load as load_config
 from worker.config.sections import OAuth
 from worker.config.settings import Settings
-from worker.domain.catalogue import Catalogue
-from worker.domain.errors import CredentialsMissing, Unreachable
+from worker.domain.catalogue import Catalogue, is_id, shown
+from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.options import check
+from worker.domain.plan import Protection
 from worker.ports import TokenStore, Who
 from worker.providers.bulk import bulk_of
 from worker.providers.dialect import Bulk, Dialect
@@ -88,7 +89,7 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         catalogue=dialect.catalogue,
         purses=purses,
         sharing=users,
-        protection=account.protection(),
+        protection=_protection(account, dialect.catalogue),
         max_items=account.max_items,
         canary_above=account.canary.above,
         canary_percent=account.canary.percent,
@@ -101,6 +102,19 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         bulk_size=bulk.size if bulk else 0,
         place=place_of(account),
     )
+
+
+def _protection(account: Account, catalogue: Catalogue) -> Protection:
+    """What is protected; InvalidInput for an id no object can have: it would protect nothing."""
+    kinds = (catalogue.project, *catalogue.children)
+    for external_id in account.protect.ids:
+        if not any(is_id(kind, external_id) for kind in kinds):
+            raise InvalidInput(
+                f"protect.ids of account {account.name} holds {shown(external_id)}, "
+                f"which is no id of {catalogue.provider} and would protect nothing",
+                fix=f"write each id as the provider does: {catalogue.project.id_pattern}",
+            )
+    return account.protection()
 
 
 def bulk_for(account: Account) -> Bulk | None:
@@ -178,6 +192,7 @@ def checked_dialect(account: Account) -> Dialect:
     """The account's dialect; InvalidInput for settings that no call could be made with."""
     dialect = dialect_for(account)
     bulk_for(account)
+    _protection(account, dialect.catalogue)
     check(dialect.options, account.options)
     return dialect
 

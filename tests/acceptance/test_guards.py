@@ -15,6 +15,7 @@ SHAPES = {
     "dots": "..",
     "encoded dots": "%2e%2e",
     "a line end": "42\r\nX-Evil: 1",
+    "a leading zero": "042",
     "ten thousand digits": "4" * 10_000,
 }
 

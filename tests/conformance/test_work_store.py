@@ -1,6 +1,6 @@
 """The lease and the group commit, on both databases."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -23,7 +23,7 @@ from worker.domain.errors import LeaseLost, Unreachable
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import GoOn, Progress, Settle, Step
-from worker.ports import Batch, Change, Done, ListingProgress, WaitingOn
+from worker.ports import Batch, Change, Done, Job, ListingProgress, WaitingOn
 from worker.services import control
 
 NOW = timedelta(0)
@@ -447,6 +447,31 @@ def test_what_a_job_waits_for_is_kept_since_it_began(store: Store) -> None:
     assert second is not None
     assert second.sentence == "99 of 100 calls used"
     assert second.since == first.since is not None
+
+
+def test_a_job_that_verifies_says_when_its_next_look_is_due(store: Store) -> None:
+    lease, job = store.running({"p1": (), "p2": ()})
+    sent = Progress(step=Step.LOOK, attempts=1, lost=1, looks=1)
+    soon, late = (
+        GoOn(progress=sent, after=timedelta(seconds=wait), state=ItemState.VERIFYING)
+        for wait in (10, 600)
+    )
+    store.settle(lease, store.item(job, "p1"), late)
+    store.settle(lease, store.item(job, "p2"), soon)
+    looking = WaitingOn(code=Waiting.DEPENDENCY, sentence="lost answers are being looked up")
+
+    store.work.commit(lease, Batch(waiting={job.id: looking}), LENGTH)
+
+    assert _wake(store, job) == store.item(job, "p2").due_at
+    store.settle(lease, store.item(job, "p2"), GONE)
+    store.work.commit(lease, Batch(waiting={job.id: looking}), LENGTH)
+    assert _wake(store, job) == store.item(job, "p1").due_at
+
+
+def _wake(store: Store, job: Job) -> datetime | None:
+    waiting = store.jobs.get(job.id).waiting_on
+    assert waiting is not None
+    return waiting.next_wake
 
 
 # --- a page of the listing ---------------------------------------------------------

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from worker.config.accounts import Account, Config, load
+from worker.domain.catalogue import is_id
 from worker.domain.errors import InvalidInput
+from worker.providers.registry import dialect_of
 from worker.ratelimit.tokens import RedisTokens
 from worker.wiring import account_facts, checked_dialect, connection_of
 
@@ -87,6 +89,29 @@ def test_an_option_that_there_is_not_names_those_there_are(tmp_path: Path) -> No
         connection_of(account, TOKENS)
 
     assert "truto_response_format" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("number", ["042", "0", "42,43", "id-42", "４２"])  # noqa: RUF001  digits, but not ours
+def test_a_protected_id_that_no_object_can_have_is_refused_not_ignored(
+    tmp_path: Path, number: str
+) -> None:
+    text = ZOHO.format(dialect="v4", enabled="false") + f'protect = {{ ids = ["42", "{number}"] }}'
+    config = config_of(tmp_path, text)
+
+    with pytest.raises(InvalidInput, match="would protect nothing"):
+        account_facts(config.account("acme"), config)
+    with pytest.raises(InvalidInput, match="would protect nothing"):
+        checked_dialect(config.account("acme"))
+
+
+@pytest.mark.parametrize("dialect", ["v3", "v4"])
+def test_one_id_of_zoho_has_one_writing(dialect: str) -> None:
+    catalogue = dialect_of("zoho_books", dialect).catalogue
+
+    for kind in (catalogue.project, *catalogue.children):
+        assert is_id(kind, "42")
+        assert not is_id(kind, "042")
+        assert not is_id(kind, "0")
 
 
 @pytest.mark.parametrize(

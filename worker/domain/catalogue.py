@@ -78,9 +78,14 @@ class Catalogue:
         return tuple(name for name in names if name in chosen)
 
 
+def is_id(kind: Kind, text: str) -> bool:
+    """Whether a text has the shape of this kind's ids."""
+    return re.fullmatch(kind.id_pattern, text, flags=re.ASCII) is not None
+
+
 def check_id(kind: Kind, external_id: str) -> str:
     """The id, if it has the shape of this kind's ids; InvalidInput otherwise."""
-    if re.fullmatch(kind.id_pattern, external_id, flags=re.ASCII):
+    if is_id(kind, external_id):
         return external_id
     raise InvalidInput(
         f"not a {kind.name} id: {shown(external_id)}",

@@ -110,14 +110,20 @@ def end_without_account(
     if held is None:
         return
     committed = work.commit(held, Batch(), lease)
-    for job in committed.jobs:
-        if job.stopping:
-            while ends.leave_out(committed.lease, job, why_left_out(job)):
-                pass
-            ends.close(committed.lease, job)
-    waiting = {job.id: _credentials(said) for job in committed.jobs if not job.stopping}
+    lasting = [
+        job for job in committed.jobs if not (job.stopping and _ended(ends, committed.lease, job))
+    ]
+    waits = replace(_credentials(said), next_wake=held.now + PARKED_LOOK)
+    waiting = dict.fromkeys((job.id for job in lasting), waits)
     held = work.commit(committed.lease, Batch(waiting=waiting), lease).lease
-    work.give_lease(held, PARKED_LOOK)
+    work.give_lease(held, PARKED_LOOK if lasting else None)
+
+
+def _ended(ends: EndStore, lease: Lease, job: Job) -> bool:
+    """Bring a job that is stopping to its end, unless something of it must be looked at first."""
+    while ends.leave_out(lease, job, why_left_out(job)):
+        pass
+    return ends.close(lease, job) is not None
 
 
 async def _is_still_parked(tools: Tools, row: AccountRow, lease: Lease) -> bool:

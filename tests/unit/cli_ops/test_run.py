@@ -61,6 +61,20 @@ def test_a_server_that_does_not_answer_is_said_at_the_start(
     assert "pw-canary" not in result.output
 
 
+def test_a_second_up_in_one_folder_is_refused_and_harms_nothing(
+    home: Path, bulkdel: Bulkdel
+) -> None:
+    with embedded.start(home / ".bulkdel") as first:
+        result = bulkdel("up")
+
+        assert result.exit_code == 5
+        assert "runs in" in result.stderr
+        assert "Ctrl-C" in result.stderr
+        still = embedded.find(home / ".bulkdel")
+        assert still is not None
+        assert still.pid == first.pid
+
+
 @pytest.mark.enable_socket
 def test_a_sandbox_says_where_it_is_and_ends_when_told(running: Running) -> None:
     process = running("sandbox", "--projects", "2", "--tasks", "1")

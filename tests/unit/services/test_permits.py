@@ -133,3 +133,17 @@ def test_a_purse_closed_for_the_day_waits_for_the_reset() -> None:
     grant = Grant(wait=WAIT, reason=WaitReason.CLOSED, detail="quota_exhausted: no more today")
 
     assert waiting_for(grant, EPOCH).code is Waiting.QUOTA_RESET
+
+
+@pytest.mark.parametrize("reason", WaitReason)
+@pytest.mark.parametrize(
+    "short", [timedelta(0), timedelta(microseconds=3), timedelta(seconds=0.9)]
+)
+def test_no_wait_is_said_to_end_before_it_does(reason: WaitReason, short: timedelta) -> None:
+    now = datetime(2026, 11, 21, 23, 58, 30, 600_000, tzinfo=EPOCH.tzinfo)
+    midnight = datetime(2026, 11, 22, tzinfo=EPOCH.tzinfo)
+
+    waiting = waiting_for(Grant(wait=midnight - short - now, reason=reason, purse="acme"), now)
+
+    assert waiting.next_wake == midnight
+    assert reason is not WaitReason.DAY or "resets at 2026-11-22 00:00 UTC" in waiting.sentence
