@@ -23,35 +23,37 @@ MORE_MEMORY = 1.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What submitting and planning so many ids took."""
+    """What submitting, planning and (at full length) deleting so many ids took."""
 
     ids: int
     seconds: float
     command_peak: int
+    planned_peak: int
     worker_peak: int
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 def test_ten_times_as_many_ids_take_no_more_memory(tmp_path: Path, full: bool) -> None:
     with a_stack(Kind.POSTGRES, tmp_path) as stack:
-        few = _taken(stack, 20_000 if full else 2_000)
-        many = _taken(stack, 200_000 if full else 20_000)
+        few = _taken(stack, 20_000 if full else 2_000, run=full)
+        many = _taken(stack, 200_000 if full else 20_000, run=full)
 
     print(few, many)
     assert many.command_peak <= MORE_MEMORY * few.command_peak
+    assert many.planned_peak <= MORE_MEMORY * few.planned_peak
     assert many.worker_peak <= MORE_MEMORY * few.worker_peak
     assert not full or many.ids / many.seconds >= PER_SECOND
 
 
-def _taken(stack: Stack, count: int) -> Taken:
-    """Submit so many ids to a fresh worker, and stop it afterwards."""
+def _taken(stack: Stack, count: int, *, run: bool) -> Taken:
+    """Submit so many ids to a fresh worker, and let it `run` the job, or only plan it."""
     stack.start_workers(1)
-    (taken,) = [_submitted(site, count) for site in a_site(stack)]
+    (taken,) = [_submitted(site, count, run=run) for site in a_site(stack)]
     stack.stop_workers()
     return taken
 
 
-def _submitted(site: Site, count: int) -> Taken:
+def _submitted(site: Site, count: int, *, run: bool) -> Taken:
     path, peak = site.stack.home / "ids.txt", site.stack.home / "peak"
     path.write_text("\n".join(site.seed(count)) + "\n", encoding="utf-8")
     given = ["--account", site.account, "--ids-file", str(path), "--cascade", "none"]
@@ -67,12 +69,17 @@ def _submitted(site: Site, count: int) -> Taken:
     )
     seconds = monotonic() - began
     job = {"id": re.search(r'"id": "([^"]+)"', done.stdout.decode())[1]}  # type: ignore[index]  # it was printed
-    site.has_plan(job, within=900)
+    job = site.has_plan(job, within=900)
     (worker,) = site.stack.processes
+    planned_peak = _peak_of(worker.pid)
+    if run:
+        site.confirm(job)
+        assert site.ended(job, within=3600)["counts"]["by_outcome"] == {"deleted": count}
     return Taken(
         ids=count,
         seconds=seconds,
         command_peak=int(peak.read_text(encoding="ascii")),
+        planned_peak=planned_peak,
         worker_peak=_peak_of(worker.pid),
     )
 
