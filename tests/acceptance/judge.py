@@ -134,7 +134,7 @@ def _targets_of(entry: Row) -> list[Target]:
 
 def _was_sent(entry: Row) -> bool:
     """Whether a call left: one for which there was no token to send did not."""
-    return bool(entry["verdict"] != "not_sent" and entry["error_class"] != "credentials")
+    return not (entry["verdict"] == "not_sent" or entry["error_class"] == "credentials")
 
 
 def _gone_is_gone(seen: Evidence) -> Iterable[str]:

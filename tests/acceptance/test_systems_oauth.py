@@ -195,13 +195,12 @@ def _has_begun(site: Site) -> bool:
     return len(site.deletions()) > 5
 
 
-def _parked(site: Site) -> dict[str, str] | None:
+def _parked(site: Site) -> Reply | None:
     lines = site.stack.run("accounts", "--json").ended(0).lines
-    found: list[dict[str, str] | None] = [
+    parked: list[Reply | None] = [
         line["parked"] for line in lines if line["account"] == site.account
     ]
-    (parked,) = found
-    return parked
+    return parked[0]
 
 
 def _no_refresh_left(site: Site, job: Reply) -> str:

@@ -23,7 +23,7 @@ from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.redis_gate import RedisGate
 from worker.ratelimit.tokens import RedisTokens
-from worker.services.permits import MARGIN, closed_for, waiting_for
+from worker.services.permits import MARGIN, closed_for, meant, waiting_for
 from worker.services.slice import was_sent
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
@@ -145,9 +145,10 @@ async def _ask(desk: Desk, account: Account, call: Call) -> tuple[Answer, Sequen
         _write_down(desk, account, call, answer)
         back = [Return(permit=permit, used=was_sent(answer)) for permit in grant.permits]
         await gate.exchange(purses, back=back, want=0, lease=lease)
-        closed = closed_for(answer, purses[0], _now(desk))
-        if closed is not None:
-            await gate.close(purses[0].name, until=closed, reason=answer.verdict.value)
+        for purse in meant(answer, purses):
+            closed = closed_for(answer, purse, _now(desk))
+            if closed is not None:
+                await gate.close(purse.name, until=closed, reason=answer.verdict.value)
         books = await gate.books(purses)
         used = zip(purses, books, strict=True)
         return answer, [quota_line(purse, book.used_today) for purse, book in used]

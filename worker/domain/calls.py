@@ -101,4 +101,5 @@ class Answer:
     request_id: str = ""
     duration: timedelta = timedelta(0)
     retry_after: timedelta | None = None
+    is_own_limit: bool = False  # a refusal for this account alone: a shared purse stays open
     reading: Reading = field(default_factory=Reading)

@@ -44,6 +44,7 @@ def understand(
         error_class="unreadable" if not envelope.key and row.verdict in UNCLEAR else "",
         request_id=one_line(_request_id(dialect, response), REQUEST_ID_LENGTH, secret=secret),
         retry_after=_wait(response, now) or row.wait,
+        is_own_limit=row.is_own_limit,
     )
     if bulk is not None:
         return _told_apart(bulk, call, body, answer, secret)

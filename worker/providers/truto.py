@@ -53,7 +53,15 @@ ROWS: tuple[Row, ...] = (
     # `raw` hands on the provider's own answer, and Capsule's is empty.
     Row(verdict=Verdict.DELETED, actions=DELETES, statuses=frozenset({204}), codes=NO_CODE),
     Row(verdict=Verdict.SEEN, actions=READS, statuses=OK, codes=frozenset({OBJECT})),
-    # Both of Truto's limits are over after ten seconds; the provider names its own time.
+    # Both of Truto's limits are over after ten seconds, and it does not say which one it was: of
+    # the token or of the account. The provider names its own time, and means this account alone.
+    Row(
+        verdict=Verdict.THROTTLED,
+        statuses=frozenset({429}),
+        codes=frozenset({REMOTE}),
+        wait=timedelta(seconds=10),
+        is_own_limit=True,
+    ),
     Row(verdict=Verdict.THROTTLED, statuses=frozenset({429}), wait=timedelta(seconds=10)),
     Row(
         verdict=Verdict.UNAUTHORISED,

@@ -43,7 +43,8 @@ class Row:
 
     `kinds` are those of the call's target. `says` is searched for in the answer's message: for
     what a provider tells apart by words alone. `wait` is for answers that name no time
-    themselves; `note` is put before the message, where it does not say what is to be done.
+    themselves; `is_own_limit` marks a refusal that concerns no other account, whatever purse they
+    share; `note` is put before the message, where it does not say what is to be done.
     """
 
     verdict: Verdict
@@ -53,6 +54,7 @@ class Row:
     kinds: Container[str] | None = None
     says: re.Pattern[str] | None = None
     wait: timedelta | None = None
+    is_own_limit: bool = False
     note: str = ""
 
     def fits(self, action: Action, status: int, code: str, kind: str = "", said: str = "") -> bool:

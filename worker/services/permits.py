@@ -62,12 +62,20 @@ class Permits:
             )
 
     async def obey(self, answer: Answer, now: datetime) -> None:
-        """Close the account's purse for as long as a refusal says."""
-        purse = self._tools.facts.purses[0]
-        until = closed_for(answer, purse, now)
-        if until is not None:
-            why = f"{answer.verdict.value}: {answer.message}"[:200]
-            await self._tools.gate.close(purse.name, until=until, reason=why)
+        """Close the purses a refusal is about for as long as it says."""
+        why = f"{answer.verdict.value}: {answer.message}"[:200]
+        for purse in meant(answer, self._tools.facts.purses):
+            until = closed_for(answer, purse, now)
+            if until is not None:
+                await self._tools.gate.close(purse.name, until=until, reason=why)
+
+
+def meant(answer: Answer, purses: Sequence[Purse]) -> Sequence[Purse]:
+    """The purses a refusal is about: all that paid for the call, unless it says it was our own.
+
+    Which of several limits was passed is often not said, and then none of them may be used.
+    """
+    return purses[:1] if answer.is_own_limit else purses
 
 
 def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:

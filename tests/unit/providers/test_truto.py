@@ -324,6 +324,13 @@ def test_a_throttled_call_waits_as_long_as_it_is_told(
     assert answer.retry_after.total_seconds() == seconds
 
 
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_a_limit_of_the_provider_behind_is_no_other_accounts(*, is_remote: bool) -> None:
+    answer = answered(429, an_error(429, "slow down", is_remote=is_remote))
+
+    assert answer.is_own_limit is is_remote
+
+
 def a_page(*ids: str, cursor: str | None) -> dict[str, object]:
     shown = [{"id": id_, "name": "x", "created_at": "2025-08-06T04:35:43.000Z"} for id_ in ids]
     return {"result": shown, "next_cursor": cursor, "prev_cursor": None, "result_count": len(ids)}

@@ -119,6 +119,24 @@ def test_a_refusal_that_names_no_time_has_a_default() -> None:
     assert quota == timedelta(hours=14)
 
 
+@pytest.mark.parametrize(
+    ("is_own_limit", "closed"), [(False, {"acme", "token"}), (True, {"acme"})]
+)
+async def test_a_shared_purse_closes_unless_the_limit_is_the_accounts_own(
+    *, is_own_limit: bool, closed: set[str]
+) -> None:
+    purses = (a_purse(name="acme"), a_purse(name="token"))
+    sharing = {"acme": ("acme",), "token": ("acme", "crm")}
+    facts = some_facts(purses=purses, sharing=sharing)
+    there = Bench(script=always(an_answer()), facts=facts)
+    answer = an_answer(Verdict.THROTTLED, retry_after=WAIT, is_own_limit=is_own_limit)
+
+    await Permits(there.tools).obey(answer, EPOCH)
+
+    books = await there.gate.books(purses)
+    assert {book.name for book in books if book.closed_until is not None} == closed
+
+
 @pytest.mark.parametrize("reason", WaitReason)
 def test_every_wait_is_put_in_words(reason: WaitReason) -> None:
     waiting = waiting_for(Grant(wait=WAIT, reason=reason, purse="acme", detail="why"), EPOCH)

@@ -1,0 +1,154 @@
+"""Acceptance point systems-8: six accounts of all kinds with one worker, and nothing mixes."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.acceptance.commands import Reply
+from tests.acceptance.conftest import a_site
+from tests.acceptance.site import ITEMS, Site
+from tests.acceptance.stack import Kind, Stack, a_stack
+from tests.acceptance.systems import (
+    ZOHO_V3,
+    ZOHO_V4,
+    Consent,
+    System,
+    truto,
+    with_oauth,
+    with_token,
+)
+
+pytestmark = [pytest.mark.number("systems-8"), pytest.mark.timeout(3000)]
+
+FIRST_ID = 500_000_000
+"""Where the ids of every account begin: they all have the same projects, by their ids."""
+CASCADE = ("--cascade", "all")
+PEOPLE = Consent(name="people")
+TRUTO_TOKEN = "token-of-truto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One of the six: how it is reached, what it is allowed, what is to go."""
+
+    system: System
+    calls: int  # in two seconds, by its own limit
+    children: dict[str, int]
+    options: tuple[str, ...]
+
+
+MEMBERS = (
+    Member(
+        system=with_token(ZOHO_V4, "token-a"),
+        calls=60,
+        children={"tasks": 1, "documents": 1},
+        options=CASCADE,
+    ),
+    Member(
+        system=with_token(ZOHO_V4, "token-b"),
+        calls=25,
+        children={"users": 2},
+        options=(*CASCADE, "--cascade-mode", "background"),
+    ),
+    Member(
+        system=with_token(ZOHO_V3, "token-c"),
+        calls=40,
+        children={"tasks": 1, "comments": 1},
+        options=CASCADE,
+    ),
+    Member(
+        system=with_oauth(ZOHO_V4, PEOPLE),
+        calls=30,
+        children={"tasks": 2},
+        options=("--cascade", "tasks"),
+    ),
+    Member(system=truto("capsule", token=TRUTO_TOKEN), calls=20, children={}, options=()),
+    Member(system=truto("pipeliner", token=TRUTO_TOKEN), calls=35, children={}, options=()),
+)
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Stack]:
+    """One job store and one worker; Truto's token lies in the environment, Zoho's in files."""
+    with a_stack(Kind.POSTGRES, tmp_path) as stack:
+        stack.env["TRUTO_TOKEN"] = TRUTO_TOKEN
+        stack.start_workers(1)
+        yield stack
+
+
+@pytest.fixture
+def sites(deployment: Stack) -> Iterator[list[Site]]:
+    """The six accounts, each with a limit of its own on both sides."""
+    with ExitStack() as ending:
+        sites = [ending.enter_context(_entered(deployment, member)) for member in MEMBERS]
+        for site, member in zip(sites, MEMBERS, strict=True):
+            deployment.control.limits(site.organization, windows=[[member.calls, 2]])
+            token = ['token = "env:TRUTO_TOKEN"'] if 'provider = "truto"' in site.lines else []
+            site.configure(
+                f'limits = {{ windows = [[{member.calls}, "2s"]], per_day = 0 }}', *token
+            )
+        PEOPLE.give(deployment, "people-1", sites[3].organization, life=3600)
+        yield sites
+
+
+@contextmanager
+def _entered(stack: Stack, member: Member) -> Iterator[Site]:
+    yield from a_site(stack, member.system)
+
+
+def test_six_accounts_at_once_keep_to_themselves(sites: list[Site], full: bool) -> None:
+    projects = 150 if full else 12
+    members = list(zip(sites, MEMBERS, strict=True))
+    seeded = [site.seed(projects, first_id=FIRST_ID, **m.children) for site, m in members]
+    assert all(ids == seeded[0] for ids in seeded)
+    # Each takes another part of what they have alike, so that a mixed-up call shows.
+    parts = [ids[place : projects - 5 + place] for place, ids in enumerate(seeded)]
+    jobs = _at_once([(s, part, m.options) for (s, m), part in zip(members, parts, strict=True)])
+
+    for site, job in zip(sites, jobs, strict=True):
+        site.confirm(job)
+    ended = [site.ended(job, within=1800) for site, job in zip(sites, jobs, strict=True)]
+
+    stats = sites[0].stack.control.stats()["organizations"]
+    for (site, member), job, part in zip(members, ended, parts, strict=True):
+        assert job["state"] == "succeeded"
+        assert job["counts"]["total"] == len(part) * (1 + sum(member.children.values()))
+        left = site.stack.control.state(site.organization)
+        assert set(seeded[0]) - set(left) == set(part)
+        assert _projects(site, job) == set(part)
+        assert Counter(row["status"] for row in site.ledger()).keys() <= {200, 204}
+        (window,) = stats[site.organization]["windows"]
+        assert window["peak"] <= member.calls
+        assert {entry["account"] for entry in site.audit(job)} == {site.account}
+        site.judge(job)
+    peaks = [stats[site.organization]["windows"][0]["peak"] for site in sites]
+    print(f"most calls in two seconds: {peaks} of {[member.calls for member in MEMBERS]}")
+    # Nobody was held to the limit of another: who may do more than the slowest one did more.
+    if full:
+        assert peaks[0] > min(member.calls for member in MEMBERS)
+
+
+def _at_once(given: list[tuple[Site, list[str], tuple[str, ...]]]) -> list[Reply]:
+    """Hand in all of them at the same time; what is returned is their plans, in order."""
+    plans: dict[str, Reply] = {}
+
+    def hand_in(site: Site, ids: list[str], options: tuple[str, ...]) -> None:
+        plans[site.account] = site.submit(ids, *options).json
+
+    threads = [Thread(target=hand_in, args=one) for one in given]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {plan["state"] for plan in plans.values()} == {"awaiting_confirmation"}
+    return [plans[site.account] for site, _, _ in given]
+
+
+def _projects(site: Site, job: Reply) -> set[str]:
+    rows = site.sql(ITEMS, job=job["id"])
+    return {row.external_id for row in rows if row.kind == "project"}
