@@ -8,6 +8,8 @@ from worker.providers.reading import Unreadable, read
 from worker.providers.requests import Connection, build
 from worker.providers.zoho_books import V3, V4
 
+pytestmark = pytest.mark.number("systems-4")
+
 PROJECT_ID = "460000000044019"
 CHILD_ID = "460000000044027"
 ORGANIZATION = "organization_id=10234695"
@@ -47,6 +49,12 @@ SHAPES = [
         "/projects",
         "&sort_column=created_time&filter_by=Status.Inactive&page=2&per_page=200",
     ),
+    (
+        Call(action=Action.LIST, filters=(("customer_id", "460000000044001"),)),
+        "GET",
+        "/projects",
+        "&sort_column=created_time&customer_id=460000000044001&page=1&per_page=200",
+    ),
     (a_read(PROJECT), "GET", f"/projects/{PROJECT_ID}", ""),
     (a_read("comment"), "GET", f"/projects/{PROJECT_ID}/comments", ""),
     (a_delete(THE_PROJECT), "DELETE", f"/projects/{PROJECT_ID}", ""),
@@ -76,6 +84,8 @@ def test_every_request_of_the_dialect_is_in_the_table() -> None:
 
     assert said <= paths
     assert {source.path.format(project=PROJECT_ID) for source in V3.sources} <= paths
+    sent = {name for call, *_ in SHAPES for name, _ in call.filters}
+    assert {spec.wire_name for spec in V3.filters} - {""} == sent
 
 
 @pytest.mark.parametrize(
