@@ -27,7 +27,7 @@ DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test cover lint accept bench chaos soak lock clean
+.PHONY: help setup demo test cover lint accept lowest bench chaos soak lock clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ lint: setup $(DEV) ## formatting, lints, types, layers
 
 accept: setup $(DEV) ## every acceptance point at full length (N=3, N=systems-5, N=systems: only that)
 	@$(BIN)/pytest -m "acceptance or number" --full --timeout=3600 $(if $(N),--number $(N))
+
+lowest: setup $(DEV) ## a whole job with the oldest packages that pyproject.toml allows
+	@rm -rf build/lowest && mkdir -p build/lowest
+	@$(BIN)/python -m hatchling build --target wheel --directory build/lowest >/dev/null
+	@PYTHON=$(PYTHON) sh deploy/smoke.sh build/lowest/bulkdel-*.whl lowest-direct
 
 bench: setup ## measure speed against targets and peers (BENCH=name: one of them; QUICK=1: a look)
 	@BENCH="$(BENCH)" QUICK="$(QUICK)" $(BIN)/python -m bench

@@ -8,6 +8,7 @@
 # `make lowest` builds the wheel and runs the second of them.
 set -eu
 
+project=$(realpath "$(dirname "$0")/../pyproject.toml")
 wheel=$(realpath "$1")
 resolution=${2:-highest}
 home=${3:-$(mktemp -d)}
@@ -16,10 +17,10 @@ python=${PYTHON:-python3}
 "$python" -m venv "$home/env"
 "$home/env/bin/python" -m pip install --quiet uv==0.13.9
 "$home/env/bin/uv" pip compile --quiet --resolution "$resolution" --no-emit-index-url \
-    --python "$home/env/bin/python" --output-file "$home/pins.txt" - <<EOF
-bulkdel @ file://$wheel
-EOF
+    --no-emit-find-links --python "$home/env/bin/python" --output-file "$home/pins.txt" \
+    "$project" >/dev/null
 "$home/env/bin/python" -m pip install --quiet -r "$home/pins.txt"
+"$home/env/bin/python" -m pip install --quiet --no-deps "$wheel"
 
 mkdir -p "$home/elsewhere"
 cd "$home/elsewhere"

@@ -24,7 +24,7 @@ from worker.store import migrate
 from worker.store.engine import Database
 from worker.store.presence import SWEEP, gone, note, seen
 
-pytestmark = [pytest.mark.number("ship.6"), pytest.mark.allow_hosts(["127.0.0.1", "0.0.0.0"])]  # noqa: S104  only asked, not listened on
+pytestmark = [pytest.mark.number("ship-6"), pytest.mark.allow_hosts(["127.0.0.1", "0.0.0.0"])]  # noqa: S104  only asked, not listened on
 
 CONFIG = """\
 [accounts.acme]

@@ -15,7 +15,7 @@ from tests.acceptance.waiting import eventually
 from worker.processes import Child, spawn
 from worker.store import migrate
 
-pytestmark = pytest.mark.number("ship.1")
+pytestmark = pytest.mark.number("ship-1")
 
 LARGEST = 500_000
 """Bytes of the wheel, at most: a data file shipped by mistake. It is 380 kB of source alone."""
@@ -125,7 +125,7 @@ def test_its_worker_works(
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.number("ship.1", full=True)  # it fetches every package anew
+@pytest.mark.number("ship-1", full=True)  # it fetches every package anew
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
 def test_it_installs_from_nothing(wheel: Path, tmp_path: Path, resolution: str) -> None:
     """The newest packages, and the oldest that pyproject.toml allows."""

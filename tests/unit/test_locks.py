@@ -10,9 +10,11 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 GROUPS = PROJECT["dependency-groups"]
-RUNTIME = [*PROJECT["project"]["dependencies"], *GROUPS["build"]]
+PACKAGES = PROJECT["project"]["dependencies"]
+FLOWER = [*PACKAGES, *PROJECT["project"]["optional-dependencies"]["flower"]]
+RUNTIME = [*PACKAGES, *GROUPS["build"]]
 DEV = [*GROUPS["test"], *GROUPS["lint"], *GROUPS["build"]]
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-flower.lock", "requirements-dev.lock"]
 
 
 def locked(name: str) -> dict[str, str]:
@@ -20,9 +22,7 @@ def locked(name: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize(
-    ("lock", "asked"), [("requirements.lock", RUNTIME), ("requirements-dev.lock", DEV)]
-)
+@pytest.mark.parametrize(("lock", "asked"), [*zip(LOCKS, (RUNTIME, FLOWER, DEV), strict=True)])
 def test_a_lock_holds_what_the_project_asks_for(lock: str, asked: list[str]) -> None:
     pins = locked(lock)
 
@@ -35,12 +35,18 @@ def test_a_lock_holds_what_the_project_asks_for(lock: str, asked: list[str]) -> 
     assert missing == [], f"{lock} is older than pyproject.toml: make lock"
 
 
-def test_both_locks_agree_on_what_they_share() -> None:
-    runtime, dev = map(locked, LOCKS)
+@pytest.mark.parametrize("lock", LOCKS[1:])
+def test_locks_agree_on_what_they_share(lock: str) -> None:
+    runtime, other = locked(LOCKS[0]), locked(lock)
 
-    assert {name: dev[name] for name in runtime.keys() & dev.keys()} == {
-        name: runtime[name] for name in runtime.keys() & dev.keys()
-    }
+    shared = runtime.keys() & other.keys()
+    assert shared
+    assert {name: other[name] for name in shared} == {name: runtime[name] for name in shared}
+
+
+def test_what_celery_needs_for_redis_is_ours_and_not_the_build_tools() -> None:
+    # Without its extra the transport lacks `packaging`, which only the build tools bring along.
+    assert any(Requirement(each).extras == {"redis"} for each in PACKAGES)
 
 
 @pytest.mark.parametrize("lock", LOCKS)

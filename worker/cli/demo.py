@@ -96,7 +96,10 @@ def _planned(out: Output, desk: "Desk", stage: "Stage") -> "Job":
 
     _, is_there = poll(stage.worker_is_there(desk), bool, READY_WITHIN)
     if not is_there:
-        raise Unreachable("the worker did not start in time", fix=f"see {stage.worker_log}")
+        raise Unreachable(
+            f"the worker did not start in time: {stage.last_words()}",
+            fix="bulkdel demo --dir FOLDER keeps the whole log",
+        )
     request = DeleteProjects(account=ACCOUNT, reason=REASON, cascade=("all",))
     kept = desk.submit(request, from_file(str(stage.ids), None))
     followed = follow(out, desk, kept.job.id, is_planned, within=FOR_EVER, needs_worker=True)

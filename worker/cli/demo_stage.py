@@ -72,6 +72,10 @@ class Stage:
 
         return look
 
+    def last_words(self) -> str:
+        """The last line of the worker's log."""
+        return _last_line(self.worker_log)
+
     def left(self) -> list[str]:
         """Ids of the projects that still live in the sandbox."""
         return list(self.control.state(ORGANIZATION))

@@ -52,14 +52,20 @@ def doctor(out: Output, alive: str | None) -> int:
         checks = examine(gather(settings, address_files(os.environ)))
     else:
         checks = [alive_here(settings, alive)]
+    print_checks(out, checks)
+    return exit_code(checks)
+
+
+def print_checks(out: Output, checks: "Sequence[Check]") -> None:
+    """Each check, and how many want something done."""
     for check in checks:
         if out.json:
             out.record(asdict(check))
         else:
             _print(out, check)
-    if not out.json and alive is None:
+    if not out.json and len(checks) > 1:
+        out.data()
         out.data(_summary(checks))
-    return exit_code(checks)
 
 
 def _print(out: Output, check: "Check") -> None:

@@ -9,8 +9,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from worker.cli.errors import detachable
-from worker.cli.output import Output, printable
-from worker.cli.pace import Pace, Teller, progress_line, waiting_line
+from worker.cli.output import Output, is_dumb, printable
+from worker.cli.pace import Pace, Teller, progress_line, told_lines, waiting_line
 from worker.cli.polling import poll
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 ALIVE_WITHIN = timedelta(seconds=15)
 NOBODY_AFTER = 2.0
 """Seconds after which a worker that was never seen is not waited for."""
-START_ONE = "start one: bulkdel up (all on this machine), or bulkdel worker"
 
 
 class Why(StrEnum):
@@ -110,7 +109,7 @@ class _Show(Protocol):
 
 @contextmanager
 def _shown(out: Output) -> Iterator[_Show]:
-    if out.on_terminal and not out.json:
+    if out.on_terminal and not (out.json or is_dumb()):
         with _bars() as show:
             yield show
     else:
@@ -124,9 +123,8 @@ def _lines(out: Output) -> _Show:
         now = monotonic()
         pace.note(now, counts.total - counts.open)
         if teller.is_due(now, job, counts, workers):
-            waits = waiting_line(job, workers)
-            line = progress_line(job, counts, pace)
-            out.say(f"{job.id}  {line}" + (f"  [{waits}]" if waits else ""))
+            for line in told_lines(job, counts, pace, workers):
+                out.say(line)
 
     return show
 

@@ -107,8 +107,12 @@ def is_terminal(stream: IO[str]) -> bool:
 
 def has_colour(stream: IO[str]) -> bool:
     """Whether colours may be used on a stream."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return is_terminal(stream) and not plain
+    return is_terminal(stream) and not (os.environ.get("NO_COLOR") or is_dumb())
+
+
+def is_dumb() -> bool:
+    """Whether a terminal can do nothing but print one line after the other."""
+    return os.environ.get("TERM") == "dumb"
 
 
 def printable(text: str) -> str:

@@ -75,6 +75,12 @@ def progress_line(job: "Job", counts: "Counts", pace: Pace) -> str:
     return "  ".join([*parts, outcomes_line(counts)]).rstrip()
 
 
+def told_lines(job: "Job", counts: "Counts", pace: Pace, workers: int) -> list[str]:
+    """How a job goes on, and what it waits for: each line says whose it is."""
+    lines = [progress_line(job, counts, pace), waiting_line(job, workers)]
+    return [f"{job.id}  {line}" for line in lines if line]
+
+
 def outcomes_line(counts: "Counts") -> str:
     """What ended how."""
     return ", ".join(f"{outcome} {count:,}" for outcome, count in counts.by_outcome.items())
@@ -87,7 +93,7 @@ def waiting_line(job: "Job", workers: int) -> str:
     if job.state in FINAL:
         return ""
     if not workers and job.state in ACTIVE | {JobState.SCHEDULED}:
-        return "no worker is alive: start one with bulkdel up, or bulkdel worker"
+        return "no worker is alive: bulkdel up, or bulkdel worker"
     waits = job.waiting_on
     if waits is None or (waits.code is Waiting.WORKER and workers):
         return ""

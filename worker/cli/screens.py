@@ -112,7 +112,8 @@ def _how_to_confirm(job: "Job", small: int) -> list[str]:
     lives = f" The plan expires {moment(job.planned_at + PLAN_LIVES)}." if job.planned_at else ""
     lines = [f"Nothing has been deleted.{lives}"]
     if is_refused(job):
-        return [*lines, "It cannot be confirmed as it is: see the refusals above."]
+        lines += ["It cannot be confirmed as it is: see the refusals above.", ""]
+        return [*lines, f"  bulkdel plan {job.id} --items", f"  bulkdel cancel {job.id}"]
     how = "--yes" if job.plan.items <= small else f'--word "{job.plan.word}"'
     return [
         *lines,

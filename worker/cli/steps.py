@@ -17,7 +17,7 @@ from worker.cli.exits import (
     is_refused,
     waits_on_credentials,
 )
-from worker.cli.follow import START_ONE, Followed, Why, follow, is_over, is_planned
+from worker.cli.follow import Followed, Why, follow, is_over, is_planned
 from worker.cli.output import Output
 from worker.cli.params import FOR_EVER
 from worker.cli.screens import plan_lines
@@ -136,8 +136,9 @@ def ask_and_confirm(out: Output, desk: "Desk", job: "Job") -> "Job | None":
 def _not_planned(out: Output, followed: Followed) -> int:
     job_id = followed.job.id
     if followed.why is Why.NOBODY:
-        out.say(f"no worker is alive; job {job_id} is kept. {START_ONE}")
-        out.say(f"then follow it: bulkdel watch {job_id}")
+        out.say(f"no worker is alive; job {job_id} is kept until there is one:")
+        out.say("    fix: bulkdel up (all on this machine), or bulkdel worker")
+        out.say(f"    then bulkdel watch {job_id} follows it")
         return NOT_REACHABLE
     out.say(f"the time is over; its plan goes on being made: bulkdel watch {job_id}")
     return RAN_OUT

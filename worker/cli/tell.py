@@ -36,7 +36,17 @@ def explain(out: Output, which: str) -> None:
     if out.json:
         out.record({**view, "explanation": [line.strip() for line in lines if line]})
     else:
-        out.data("\n".join(lines))
+        out.data("\n".join(part for line in lines for part in _folded(line)))
+
+
+def _folded(line: str) -> list[str]:
+    """A line in parts that fit a page; what follows the first of an entry hangs below it."""
+    from worker.services.report import wrapped
+
+    text = line.lstrip(" ")
+    indent = len(line) - len(text)
+    first, *rest = wrapped(text, indent=indent) or [""]
+    return [first, *(f"{' ' * 2 * indent}{part}" for part in rest)]
 
 
 @click.command(short_help="Sum a job up: what ended how, and what to do.")
