@@ -72,7 +72,7 @@ def test_a_chain_emptied_is_named(settled_job: Database) -> None:
 
 
 @pytest.mark.parametrize("seq", [1, 3, 6])
-def test_an_entry_put_in_between_is_named(settled_job: Database, seq: int) -> None:
+def test_a_copy_of_an_entry_put_behind_it_is_named(settled_job: Database, seq: int) -> None:
     with triggers_off(settled_job) as connection:
         connection.execute(
             text("UPDATE audit_entries SET seq = -seq - 1 WHERE seq >= :seq"), {"seq": seq}
@@ -89,7 +89,7 @@ def test_an_entry_put_in_between_is_named(settled_job: Database, seq: int) -> No
 
     first_bad = verify(settled_job, JOB).first_bad
     assert first_bad is not None
-    assert first_bad.seq == seq
+    assert (first_bad.seq, first_bad.why) == (seq + 1, "is a copy of the entry before it")
 
 
 def test_an_entry_added_past_the_head_is_named(settled_job: Database) -> None:

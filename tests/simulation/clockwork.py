@@ -55,6 +55,7 @@ class Clockwork(asyncio.SelectorEventLoop):
         self.rng = rng
         self.death = death
         self.trace: list[str] = []
+        self.disturbed = 0  # deaths, and steps that took longer than a lease
         super().__init__(selector)
         self.set_exception_handler(lambda _, context: self.problems.append(context))
         self.problems: list[Mapping[str, Any]] = []
@@ -76,6 +77,7 @@ class Clockwork(asyncio.SelectorEventLoop):
         """How long a step takes: mostly a moment, now and then longer than a lease."""
         drawn = self.rng.random()
         if drawn < 0.0015:
+            self.disturbed += 1
             return self.rng.uniform(20, 60)  # frozen, or a very slow disk
         return self.rng.uniform(0, 0.002) if drawn < 0.9 else self.rng.uniform(0, 0.3)
 
@@ -86,6 +88,7 @@ class Clockwork(asyncio.SelectorEventLoop):
             return False
         if not process.is_dead and self.rng.random() < self.death:
             process.is_dead = True
+            self.disturbed += 1
             self.note(f"dies at {at}")
         return process.is_dead
 

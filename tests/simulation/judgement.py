@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from tests.simulation.world import Made, World
+from worker.domain.audit import Event
 from worker.domain.calls import Target
 from worker.domain.outcomes import Bucket, Outcome
 from worker.store.audit_log import Filter, query
@@ -26,6 +27,9 @@ def judged(db: Database, world: World, *, permits: int) -> list[str]:
         found += _of_item(world, item.seen.target, item.outcome)
     found += [f"{one.target} is in no plan" for one in world.made if one.target not in planned]
     found += _of_calls(db, jobs, world.made)
+    lost = sum(len(list(query(db, Filter(job=job, event=Event.ATTEMPT_LOST)))) for job in jobs)
+    if lost and not world.clock.disturbed:
+        found.append(f"{lost} intents were taken over although nobody died or froze")
     if world.calls > permits:
         found.append(f"{world.calls} calls, {permits} permits")
     return found

@@ -83,7 +83,7 @@ class _Walk:
             return
         intact = _is_intact(row)
         if prev_hash != self.hash:
-            self._wrong_link(seq, prev_hash, intact=intact)
+            self._wrong_link(row, intact=intact)
         elif not intact:
             self._is_bad(seq, "was changed after it was written")
         self.seq, self.before, self.hash = seq, self.hash, row[_HASH]
@@ -101,11 +101,14 @@ class _Walk:
         elif head[1] != self.hash:
             self._is_bad(self.seq, "is not the one the head of its chain names")
 
-    def _wrong_link(self, seq: int, prev_hash: str, *, intact: bool) -> None:
+    def _wrong_link(self, row: Sequence[Any], *, intact: bool) -> None:
+        seq, prev_hash = row[_SEQ], row[_PREV]
         # An intact entry tells what its predecessor's hash was: so it is that one which is
         # false. A moved one that still follows the entry before says that one was put between.
         if self.seq and intact:
             self._is_bad(self.seq, "was changed after it was written, and its hash with it")
+        elif self.seq and row[_HASH] == self.hash:
+            self._is_bad(seq, "is a copy of the entry before it")
         elif self.seq and prev_hash == self.before:
             self._is_bad(self.seq, "was put in between later")
         else:
