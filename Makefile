@@ -7,6 +7,9 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 
+# Deployments that `chaos` plays on side by side.
+LANES ?= 4
+
 # The tests of the decisions; `test` measures their coverage alone, as measuring all takes minutes.
 CORE := tests/unit/domain tests/unit/services tests/unit/store tests/unit/cli tests/unit/cli_ops
 
@@ -27,7 +30,7 @@ DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test cover lint accept lowest bench chaos soak lock clean
+.PHONY: help setup demo test cover lint accept lowest bench chaos soak mutants lock clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +66,18 @@ lowest: setup $(DEV) ## a whole job with the oldest packages that pyproject.toml
 bench: setup ## measure speed against targets and peers (BENCH=name: one of them; QUICK=1: a look)
 	@BENCH="$(BENCH)" QUICK="$(QUICK)" $(BIN)/python -m bench
 
-chaos: ## kill what it rests on while it works (not there yet)
-	@echo "chaos: there is no chaos run yet" >&2; exit 1
+chaos: setup $(DEV) ## strike whole deployments with every fault of the table, and simulate 2,000 histories (35 min)
+	@$(BIN)/python -m tests.simulation --seeds 2000 --processes 1 & simulation=$$!; \
+	  $(BIN)/python -m tests.chaos --lanes $(LANES); chaos=$$?; \
+	  wait $$simulation && exit $$chaos
 
-soak: ## run for hours under load (not there yet)
-	@echo "soak: there is no soak run yet" >&2; exit 1
+soak: setup $(DEV) ## the same ten times over (6 hours)
+	@$(BIN)/python -m tests.simulation --seeds 20000 --processes 1 & simulation=$$!; \
+	  $(BIN)/python -m tests.chaos --lanes $(LANES) --times 10; chaos=$$?; \
+	  wait $$simulation && exit $$chaos
+
+mutants: setup $(DEV) ## put ten known bugs in, one by one, and see which test catches each
+	@$(BIN)/python -m tests.mutants
 
 lock: $(MADE) ## write the lock files anew from pyproject.toml (UPGRADE=1: with the newest versions)
 	@$(PIP) install uv==$(UV_VERSION)

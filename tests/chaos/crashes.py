@@ -86,12 +86,12 @@ def _one_that_died(scene: Scene) -> Child | None:
 
 
 def _holder(scene: Scene) -> Child:
-    """The worker that works the first job's account just now."""
+    """The worker that works one of the accounts just now."""
 
     def look() -> Child | None:
-        asked = "SELECT lease_owner FROM accounts WHERE name = :name"
-        ((owner,),) = scene.site.sql(asked, name=scene.site.account)
-        pid = owner.rpartition(":")[2]
-        return next((one for one in scene.drill.workers if str(one.pid) == pid), None)
+        asked = "SELECT lease_owner FROM accounts WHERE name IN (:one, :other)"
+        names = {"one": scene.site.account, "other": scene.beside.account}
+        pids = {str(owner).rpartition(":")[2] for (owner,) in scene.site.sql(asked, **names)}
+        return next((one for one in scene.drill.workers if str(one.pid) in pids), None)
 
     return eventually(look, within=20, what="a holder of the lease")

@@ -1,12 +1,12 @@
 """One round: a job in the middle of its work, a fault, and three ledgers compared afterwards."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any
 
 from tests.acceptance.commands import Reply
 from tests.acceptance.site import FINAL, Site
@@ -22,8 +22,6 @@ METER = {"windows": [[400, 5]], "in_flight": 2 * IN_FLIGHT}
 RECOVERS_WITHIN = 60.0
 ENDS_WITHIN = 150.0
 OPEN_SHARE = 0.2
-
-Wish = Mapping[str, Any]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,15 +64,17 @@ class Scene:
         for site in (self.site, self.beside):
             control.limits(site.organization, **METER)
         control.latency(LATENCY, jitter=LATENCY / 3)
-        self.job = _submitted(self.site, self.rng, options, projects)
-        self.other = _submitted(self.beside, self.rng, options, projects)
+        given = [(site, _ids(site, self.rng, projects)) for site in (self.site, self.beside)]
+        with ThreadPoolExecutor(2) as both:  # so that neither is done before the other begins
+            jobs = both.map(lambda one: _submitted(*one, options), given)
+            self.job, self.other = jobs
         share = self.rng.uniform(0.05, 0.5)
         eventually(
             lambda: self.open_share() <= 1 - share, within=90, what=f"{share:.0%} of the job"
         )
 
     def counts(self) -> tuple[int, float]:
-        """Intents open now, and the share of the items still open, of the first job."""
+        """Intents open now, and the share of the items still open, of both jobs."""
         asked = (
             "SELECT sum(CASE WHEN state = 'sent' THEN 1 ELSE 0 END), "
             "sum(CASE WHEN state <> 'settled' THEN 1 ELSE 0 END), count(*) "
@@ -86,12 +86,9 @@ class Scene:
         return int(sent or 0), float(still or 0) / max(int(total), 1)
 
     def open_share(self) -> float:
-        """The share of the first job's items that are not settled; 1 while it is planned."""
-        if self.site.state(self.job) not in {"running", *FINAL}:
-            return 1.0
-        asked = "SELECT avg(CASE WHEN state = 'settled' THEN 0.0 ELSE 1.0 END) FROM items"
-        ((share,),) = self.site.sql(f"{asked} WHERE job_id = :job", job=self.job["id"])
-        return float(share)
+        """The share of the items that are not settled; 1 while a job is planned."""
+        states = {self.site.state(self.job), self.beside.state(self.other)}
+        return 1.0 if states - {"running", *FINAL} else self.counts()[1]
 
     def count(self) -> None:
         """Write down what the fault meets. The worst of several strikes is what counts."""
@@ -144,7 +141,12 @@ def _ended(site: Site, job: Reply) -> None:
     eventually(lambda: site.state(job) in FINAL, within=ENDS_WITHIN, what=what)
 
 
-def _submitted(site: Site, rng: Random, options: tuple[str, ...], projects: int) -> Reply:
+def _ids(site: Site, rng: Random, projects: int) -> list[str]:
     ids = site.seed(projects, tasks=1, comments=1)
     rng.shuffle(ids)
-    return site.submit(ids, *(options or ("--cascade", "all")), "--yes", "--no-wait-plan").json
+    return ids
+
+
+def _submitted(site: Site, ids: list[str], options: tuple[str, ...]) -> Reply:
+    cascade = options or ("--cascade", "all")
+    return site.submit(ids, *cascade, "--yes", "--no-wait-plan").json

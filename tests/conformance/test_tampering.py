@@ -3,6 +3,7 @@
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def canonical_of(value: object) -> object:
     """A column as the canonical row has it; SQLite gives times as text."""
     if isinstance(value, str) and len(value) == 26 and value[10] == " ":
         return value.replace(" ", "T") + "Z"
-    return canonical_at(value) if hasattr(value, "tzinfo") else value
+    return canonical_at(value) if isinstance(value, datetime) else value
 
 
 def edit_item(connection: Connection, rng: random.Random) -> None:
