@@ -64,10 +64,10 @@ class Scene:
         for site in (self.site, self.beside):
             control.limits(site.organization, **METER)
         control.latency(LATENCY, jitter=LATENCY / 3)
-        given = [(site, _ids(site, self.rng, projects)) for site in (self.site, self.beside)]
+        sites = (self.site, self.beside)
+        ids = [_ids(site, self.rng, projects) for site in sites]
         with ThreadPoolExecutor(2) as both:  # so that neither is done before the other begins
-            jobs = both.map(lambda one: _submitted(*one, options), given)
-            self.job, self.other = jobs
+            self.job, self.other = both.map(partial(_submitted, options), sites, ids)
         share = self.rng.uniform(0.05, 0.5)
         eventually(
             lambda: self.open_share() <= 1 - share, within=90, what=f"{share:.0%} of the job"
@@ -147,6 +147,6 @@ def _ids(site: Site, rng: Random, projects: int) -> list[str]:
     return ids
 
 
-def _submitted(site: Site, ids: list[str], options: tuple[str, ...]) -> Reply:
+def _submitted(options: tuple[str, ...], site: Site, ids: list[str]) -> Reply:
     cascade = options or ("--cascade", "all")
     return site.submit(ids, *cascade, "--yes", "--no-wait-plan").json

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import LiteralString
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -80,8 +81,8 @@ class Roles:
     def connect(self, role: str) -> "psycopg.Connection[tuple[object, ...]]":
         return psycopg.connect(self.url(role), autocommit=True, connect_timeout=5)
 
-    def _admin(self, statement: str, *names: str) -> None:
-        asked = sql.SQL(statement).format(*map(sql.Identifier, names))  # type: ignore[arg-type]  # ours
+    def _admin(self, statement: LiteralString, *names: str) -> None:
+        asked = sql.SQL(statement).format(*map(sql.Identifier, names))
         with psycopg.connect(f"{self._server}/postgres", autocommit=True) as connection:
             connection.execute(asked)
 
