@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from tests.stores import GONE, KINDS, LENGTH, SEEN, Store, ids_of, seen
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, Answer, Reading
@@ -12,6 +14,8 @@ from worker.domain.states import ItemState, JobState
 from worker.domain.steps import Case, GoOn, Progress, Settle, Step
 from worker.ports import Batch
 from worker.services import control
+from worker.store.models import ACCOUNTS
+from worker.store.presence import take_named_lease
 
 RESET = Answer(verdict=Verdict.AMBIGUOUS, error_class="reset")
 THERE = Answer(
@@ -176,6 +180,24 @@ def test_a_look_that_ends_its_worker_again_and_again_leaves_it_unknown(store: St
     item = store.item(job, "p1")
     assert (item.outcome, item.progress.attempts) == (Outcome.UNKNOWN, 1)
     store.check_job(job)
+
+
+def test_a_lease_from_before_the_clock_went_back_is_void_at_the_next_sweep(store: Store) -> None:
+    lease, _ = store.running()
+    with store.db.write() as conn:
+        ahead = lease.until + timedelta(hours=1)
+        conn.execute(update(ACCOUNTS).values(lease_until=ahead, next_wake_at=ahead))
+
+    assert store.accounts.heal() == 1
+    assert store.accounts.due(timedelta(0)) == [(store.account, timedelta(0))]
+    assert store.work.take_lease(store.account, "w2", LENGTH) is not None
+
+
+def test_a_named_right_from_before_the_clock_went_back_is_nobodys(store: Store) -> None:
+    assert take_named_lease(store.db, "sweep", "w1", timedelta(hours=1))
+
+    assert take_named_lease(store.db, "sweep", "w2", timedelta(seconds=10))
+    assert not take_named_lease(store.db, "sweep", "w3", timedelta(seconds=10))
 
 
 def test_other_accounts_are_left_alone(store: Store) -> None:

@@ -35,6 +35,8 @@ from worker.store.turns import awaits_proof, not_before_canary
 
 _ACTIVE = [state.value for state in ACTIVE]
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
+LONGEST_LEASE = timedelta(minutes=15)
+"""A lease that ends later than this from now was taken before the database's clock went back."""
 LEFT_OUT = and_(AT_REST, ~ITEMS.c.goes_with_parent)
 """Items that a stopping job leaves out: none that is under way, and none that follows another."""
 
@@ -211,7 +213,10 @@ class Accounts:
             return conn.execute(items).scalar_one() + conn.execute(pages).scalar_one()
 
     def heal(self) -> int:
-        """Make accounts due that have live work and no time set; returns how many there were."""
+        """Make accounts due that have live work and no time set; returns how many there were.
+
+        So are those whose holder died with a lease from before the database's clock went back.
+        """
         work = exists().where(
             JOBS.c.account == ACCOUNTS.c.name,
             JOBS.c.state.in_([*_ACTIVE, JobState.SCHEDULED.value]) | (JOBS.c.stopping != ""),
@@ -224,7 +229,12 @@ class Accounts:
                 .where(ACCOUNTS.c.next_wake_at.is_(None), lost, work)
                 .values(next_wake_at=now)
             )
-            return healed.rowcount
+            void = conn.execute(
+                update(ACCOUNTS)
+                .where(ACCOUNTS.c.lease_until > now + LONGEST_LEASE)
+                .values(lease_until=now, next_wake_at=now)
+            )
+            return healed.rowcount + void.rowcount
 
     def is_alone(self, account: str) -> bool:
         """Whether no other account is due now."""

@@ -20,6 +20,7 @@ from worker.store.models import Base
 SWEEP = "sweep"
 VERIFIED = "audit.verified"
 _DEPLOYMENT = "deployment"
+_TOO_LONG = 10
 _WORKERS: Table = Base.metadata.tables["workers"]
 _LEASES: Table = Base.metadata.tables["leases"]
 
@@ -71,11 +72,16 @@ def forget(database: Database, older_than: timedelta) -> int:
 
 
 def take_named_lease(database: Database, name: str, owner: str, length: timedelta) -> bool:
-    """Take or renew a named right; False if somebody else holds it."""
+    """Take or renew a named right; False if somebody else holds it.
+
+    Nobody holds one that lasts too long: it was taken before the database's clock went back.
+    """
     with database.write() as connection:
         at = now(connection)
         held = {"owner": owner, "until": at + length}
-        free = or_(_LEASES.c.until.is_(None), _LEASES.c.until <= at, _LEASES.c.owner == owner)
+        until = _LEASES.c.until
+        is_over = or_(until.is_(None), until <= at, until > at + _TOO_LONG * length)
+        free = or_(is_over, _LEASES.c.owner == owner)
         taken = connection.execute(
             _insert(connection, _LEASES)
             .values(name=name, **held)
