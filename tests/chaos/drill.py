@@ -169,6 +169,7 @@ def a_drill(home: Path, *, rabbit: bool = False, sweep: float = 10) -> Iterator[
             "BULKDEL_DATABASE_URL": postgres.url(NAME),
             "BULKDEL_REDIS_URL": redis.url,
             "BULKDEL_SWEEP_SECONDS": str(sweep),
+            "DRILL_CLIENT": "drill",
             "DRILL_SECRET": "drill-secret",
             "SSL_CERT_FILE": str(tls.certificate),
             FOLDER: str(home / "witness"),

@@ -12,7 +12,7 @@ from tests.chaos.scene import Scene
 REFRESH = "drill-refresh"
 OAUTH = """
 [accounts.{name}.oauth]
-client_id = "drill"
+client_id = "env:DRILL_CLIENT"
 client_secret = "env:DRILL_SECRET"
 refresh_token = "file:{file}"
 token_url = "{token_url}"

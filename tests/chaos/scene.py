@@ -15,7 +15,7 @@ from tests.chaos import invariants
 from tests.chaos.drill import Drill
 
 PROJECTS = 20
-LATENCY = 0.12
+LATENCY = 0.2
 IN_FLIGHT = 6
 LIMITS = f'limits = {{ windows = [[400, "5s"]], per_day = 1000000, in_flight = {IN_FLIGHT} }}'
 METER = {"windows": [[400, 5]], "in_flight": 2 * IN_FLIGHT}

@@ -128,7 +128,7 @@ def _fill(database: Database) -> None:
     database.dispose()
 
 
-@pytest.mark.number("trust.3")
+@pytest.mark.number("trust-3")
 @pytest.mark.parametrize("number", range(TRIES))
 @pytest.mark.parametrize("tamper", KINDS, ids=lambda one: one.__name__)
 def test_tampering_is_found(tamper: Tamper, number: int, untouched: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_tampering_is_found(tamper: Tamper, number: int, untouched: Path, tmp_pa
     database.dispose()
 
 
-@pytest.mark.number("trust.3")
+@pytest.mark.number("trust-3")
 @pytest.mark.integration
 @pytest.mark.parametrize("tamper", KINDS, ids=lambda one: one.__name__)
 def test_tampering_is_found_on_postgresql(tamper: Tamper, postgresql_url: str) -> None:
@@ -157,7 +157,7 @@ def test_tampering_is_found_on_postgresql(tamper: Tamper, postgresql_url: str) -
     database.dispose()
 
 
-@pytest.mark.number("trust.3")
+@pytest.mark.number("trust-3")
 def test_a_log_left_alone_never_looks_bad(untouched: Path) -> None:
     database = Database(f"sqlite:///{untouched}")
 
@@ -166,7 +166,7 @@ def test_a_log_left_alone_never_looks_bad(untouched: Path) -> None:
     database.dispose()
 
 
-@pytest.mark.number("trust.3")
+@pytest.mark.number("trust-3")
 def test_a_chain_written_anew_with_its_head_is_seen_against_a_certificate_kept_elsewhere(
     untouched: Path, tmp_path: Path
 ) -> None:
