@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from tests.stores import ACCOUNT, LENGTH, SEEN, Store
 from worker.domain.calls import Answer
-from worker.domain.decide import GoOn, Progress, Step
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import JobState, Waiting
+from worker.domain.steps import GoOn, Progress, Step
 from worker.ports import Job, WaitingOn
 from worker.services.execute import PARKED_LOOK, end_without_account
 
