@@ -8,8 +8,9 @@ import os
 from alembic import context
 from sqlalchemy import Connection
 
+from worker.store.base import Utc
 from worker.store.engine import database_url, writing_engine
-from worker.store.models import Base, Utc
+from worker.store.models import Base
 
 # Any constant will do, as long as all upgrades of one database use the same.
 UPGRADE_LOCK = 6_204_771_935

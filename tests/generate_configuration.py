@@ -26,7 +26,8 @@ protect = { ids = ["460000000044019"], names = ["*KEEP*"] }
 max_items = 1000
 auto_confirm_max = 10
 grace = { above = 500, wait = "15m" }
-canary = { above = 100, percent = 1, min = 5 }
+canary = { above = 100, percent = 1, min = 5, hold = "0s" }
+breakers = { failed_percent = 50, failed_after = 100, failed_in_a_row = 20 }
 ```
 
 What follows the table's name is yours to choose: `[accounts.acme]` is the account `acme`. Keys
@@ -41,10 +42,7 @@ TITLES = {
     "policies": "`[policies.NAME]`: scheduled cleanups",
 }
 
-NO_EFFECT_YET = (
-    "accounts.NAME.canary.hold",
-    "policies.NAME.",
-)
+NO_EFFECT_YET = ("policies.NAME.",)
 
 
 def page() -> str:

@@ -1,7 +1,8 @@
 """The composition root: settings in, adapters chosen, one object for each way in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 from worker.config.accounts import Config
@@ -9,14 +10,19 @@ from worker.config.settings import Settings
 from worker.domain.calls import TIMER
 from worker.domain.catalogue import Catalogue
 from worker.domain.errors import Refused
+from worker.domain.holds import Hold
 from worker.domain.outcomes import Outcome
 from worker.domain.states import FINAL
-from worker.ports import DoorBell, Job, Submitted, Who
+from worker.ports import DoorBell, HoldBook, Job, NewHold, Submitted, Who
 from worker.services import control
+from worker.services.adjusting import adjust
 from worker.services.choices import EPOCH, Choices
+from worker.services.holds import new_hold
 from worker.services.submit import DeleteProjects, submit
 from worker.store.accounts import Accounts
+from worker.store.confirmations import Confirmations
 from worker.store.engine import Database, Tell
+from worker.store.holds import SqlHolds
 from worker.store.jobs import Jobs
 from worker.wiring import (
     Accountbook,
@@ -74,6 +80,37 @@ class Desk:
         """The accounts' rows."""
         return Accounts(self.db)
 
+    @cached_property
+    def confirmations(self) -> Confirmations:
+        """What is confirmed, and approved by a second person."""
+        return Confirmations(self.db)
+
+    @cached_property
+    def holds(self) -> HoldBook:
+        """What nobody may delete for a while."""
+        return SqlHolds(self.db)
+
+    def hold(
+        self,
+        account: str,
+        ids: Iterable[str],
+        *,
+        owner: str,
+        reason: str,
+        until: datetime | None = None,
+    ) -> Sequence[Hold]:
+        """Hold objects of an account; InvalidInput says what is wrong with the request."""
+        new = NewHold(
+            account=account,
+            external_ids=list(ids),
+            owner=owner,
+            reason=reason,
+            who=self.who,
+            expires_at=until,
+        )
+        checked = new_hold(new, catalogue=self.catalogue(account), now=self.jobs.now())
+        return self.holds.add(checked)
+
     def catalogue(self, account: str) -> Catalogue:
         """What the account's provider has to delete."""
         return catalogue_of(self.config.account(account))
@@ -98,6 +135,7 @@ class Desk:
                 options=dialect.options,
                 now=now,
                 place=place_of(account),
+                hours=account.hours,
             ),
         )
         self.bell.ring(request.account)
@@ -135,7 +173,21 @@ class Desk:
         account = self.config.account(self.jobs.get(job_id).account)
         rules = confirm_rules(account)
         decide = control.confirm(rules, actor=self.who.name, word=word, yes=yes)
-        return self._change(job_id, decide)
+        return self._rung(self.confirmations.confirm(job_id, decide))
+
+    def approve(self, job_id: str, *, why: str = "") -> Job:
+        """Agree to a confirmed plan as the second person; Refused if one is not."""
+        rules = confirm_rules(self.config.account(self.jobs.get(job_id).account))
+        decide = control.approve(rules, actor=self.who.name)
+        second = self.confirmations.second
+        return self._rung(second(job_id, decide, decision="approved", who=self.who, why=why))
+
+    def reject(self, job_id: str, *, why: str = "") -> Job:
+        """Say no to a confirmed plan as the second person; Refused if one is not."""
+        decide = control.reject(actor=self.who.name, why=why)
+        self.jobs.get(job_id)
+        second = self.confirmations.second
+        return self._rung(second(job_id, decide, decision="rejected", who=self.who, why=why))
 
     def pause(self, job_id: str) -> Job:
         """Stop a job between calls."""
@@ -149,7 +201,14 @@ class Desk:
         """Stop a job for good."""
         return self._change(job_id, control.cancel(actor=self.who.name))
 
+    def adjust(self, job_id: str, *, priority: int | None = None, hours: str | None = None) -> Job:
+        """Set a job's priority or hours anew; a running one goes by them at once."""
+        decide = adjust(actor=self.who.name, priority=priority, hours=hours)
+        return self._change(job_id, decide)
+
     def _change(self, job_id: str, decide: control.Decide) -> Job:
-        job = self.jobs.change(job_id, decide)
+        return self._rung(self.jobs.change(job_id, decide))
+
+    def _rung(self, job: Job) -> Job:
         self.bell.ring(job.account)
         return job

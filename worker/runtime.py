@@ -29,6 +29,7 @@ from worker.store.accounts import Accounts
 from worker.store.audit_log import calls_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
+from worker.store.holds import SqlGuards
 from worker.store.plans import Plans
 from worker.store.work import SqlWorkStore
 from worker.telemetry import bound, logger
@@ -134,11 +135,12 @@ class Runtime:
         db = self.desk.db
         return Tools(
             facts=facts,
-            work=SqlWorkStore(db, facts.catalogue.ranks),
+            work=SqlWorkStore(db, facts.catalogue.ranks, facts.breakers),
             plans=Plans(db, lease),
-            ends=Endings(db, lease),
+            ends=Endings(db, lease, facts.breakers),
             chunks=Chunks(db, lease),
             accounts=Accounts(db),
+            guards=SqlGuards(db, lease),
             gate=self._gate_of(),
             provider=HttpProvider(connection_of(account, self._tokens_of())),
             secret=partial(secret_digest, account),
@@ -171,7 +173,11 @@ class Runtime:
         """The yes that was given with a submission."""
         rules = confirm_rules(self.desk.config.account(job.account))
         decide = control.confirm(rules, actor=job.who.name, word=None, yes=True)
-        return self.desk.jobs.change(job.id, decide)
+        try:
+            return self.desk.confirmations.confirm(job.id, decide)
+        except Refused as refused:  # what changed since the plan was made: a person looks
+            log.warning("plan.not_confirmed", job=job.id, what=refused.what)
+            return self.desk.jobs.get(job.id)
 
     def _pause(self, job_id: str, why: str) -> None:
         """A guard's pause, while the job may be paused."""

@@ -14,6 +14,7 @@ from worker.config.accounts import Account, Config
 from worker.config.accounts import load as load_config
 from worker.config.sections import OAuth
 from worker.config.settings import Settings
+from worker.domain.breakers import Breakers
 from worker.domain.catalogue import Catalogue, is_id, shown
 from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.options import check
@@ -29,6 +30,9 @@ from worker.providers.token_server import Login, TokenServer
 from worker.providers.tokens import TokenSource
 from worker.services.control import ConfirmRules
 from worker.services.tools import AccountFacts
+
+DAYS_ITEMS = 10
+"""A day's items, in times of `max_items`, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +95,13 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         sharing=users,
         protection=_protection(account, dialect.catalogue),
         max_items=account.max_items,
+        max_percent=account.max_percent,
+        max_items_per_day=items_per_day(account),
         canary_above=account.canary.above,
         canary_percent=account.canary.percent,
         canary_least=account.canary.min,
+        canary_hold=account.canary.hold,
+        breakers=Breakers(**account.breakers.model_dump()),
         call_timeout=account.call_timeout,
         confirm=confirm_rules(account),
         filters=dialect.filters,
@@ -210,7 +218,14 @@ def confirm_rules(account: Account) -> ConfirmRules:
         grace_above=account.grace.above,
         grace=account.grace.wait,
         place=place_of(account),
+        max_items_per_day=items_per_day(account),
+        approval_over=account.approval_over,
     )
+
+
+def items_per_day(account: Account) -> int:
+    """How many items all jobs of a day may delete together."""
+    return account.max_items_per_day or DAYS_ITEMS * account.max_items
 
 
 def place_of(account: Account) -> str:

@@ -28,6 +28,7 @@ from worker.store.accounts import Accounts
 from worker.store.audit_log import calls_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
+from worker.store.holds import SqlGuards
 from worker.store.plans import Plans
 from worker.store.verify import verify
 from worker.store.work import SqlWorkStore
@@ -91,11 +92,12 @@ class Stage:
         tokens = RedisTokens.at("redis://127.0.0.1:1/0")  # asked by accounts with oauth alone
         return Tools(
             facts=facts,
-            work=SqlWorkStore(db, facts.catalogue.ranks),
+            work=SqlWorkStore(db, facts.catalogue.ranks, facts.breakers),
             plans=Plans(db, LEASE),
-            ends=Endings(db, LEASE),
+            ends=Endings(db, LEASE, facts.breakers),
             chunks=Chunks(db, LEASE),
             accounts=Accounts(db),
+            guards=SqlGuards(db, LEASE),
             gate=self.gate,
             provider=HttpProvider(connection_of(account, tokens)),
             secret=lambda: "same",
@@ -113,7 +115,7 @@ class Stage:
     def _confirm(self, job: Job) -> Job:
         rules = confirm_rules(self.desk.config.account(job.account))
         decide = control.confirm(rules, actor="stage", word=None, yes=True)
-        return self.desk.jobs.change(job.id, decide)
+        return self.desk.confirmations.confirm(job.id, decide)
 
     def _pause(self, job_id: str, why: str) -> None:
         self.desk.jobs.change(job_id, control.pause(actor="stage", why=why))

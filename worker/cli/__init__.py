@@ -30,6 +30,8 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("submit", "submit:submit", "Hand in a job: its plan is made, nothing is deleted."),
         Entry("plan", "plan:plan", "Show what a job would delete, and what it costs."),
         Entry("confirm", "plan:confirm", "Let a plan run."),
+        Entry("approve", "second:approve", "Agree to a large plan, as the second person."),
+        Entry("reject", "second:reject", "Say no to a large plan, as the second person."),
         Entry("retry", "control:retry", "A new job from what an old one left behind."),
     ),
     "Look": (
@@ -44,6 +46,8 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("pause", "control:pause", "Stop a job between calls."),
         Entry("resume", "control:resume", "Let a paused job go on."),
         Entry("cancel", "control:cancel", "Stop a job for good."),
+        Entry("set", "control:set_", "Set a job's priority or hours anew."),
+        Entry("hold", "hold:hold", "Keep objects from being deleted."),
     ),
     "Set up and run": (
         Entry("init", "setup:init", "Write a first bulkdel.toml and make the database."),

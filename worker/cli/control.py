@@ -1,4 +1,4 @@
-"""`pause`, `resume`, `cancel`, `retry`: what a person may do to a job."""
+"""`pause`, `resume`, `cancel`, `set`, `retry`: what a person may do to a job."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -56,6 +56,27 @@ def cancel(out: Output, job: str) -> None:
       bulkdel cancel j-7f3k2m9a
     """  # noqa: D301  \b is click's mark for "keep these lines"
     _change(out, lambda desk: desk.cancel(job))
+
+
+@click.command("set", short_help="Set a job's priority or hours anew.")
+@click.argument("job")
+@click.option("--priority", type=click.IntRange(0, 9), help="9 goes first.")
+@click.option(
+    "--hours",
+    metavar="HOURS",
+    help='When it may delete: "22:00-06:00 Europe/Berlin", or always.',
+)
+@talks
+def set_(out: Output, job: str, *, priority: int | None, hours: str | None) -> None:
+    """Set a job's priority or hours anew; a running job goes by them at once.
+
+    \b
+    Examples:
+      bulkdel set j-7f3k2m9a --priority 9
+      bulkdel set j-7f3k2m9a --hours "22:00-06:00 Europe/Berlin"
+      bulkdel set j-7f3k2m9a --hours always
+    """  # noqa: D301  \b is click's mark for "keep these lines"
+    _change(out, lambda desk: desk.adjust(job, priority=priority, hours=hours))
 
 
 @click.command(cls=WaitCommand, short_help="A new job from what an old one left behind.")

@@ -36,6 +36,8 @@ def plan_lines(
     lines += _row("options", _pairs(dict(job.options.provider_options)))
     lines += _row("left out", _left_out(job, counts))
     lines += _costs(plan)
+    for text in plan.stops:
+        lines += _row("stops", text)
     lines += _findings(plan)
     if job.state is JobState.AWAITING_CONFIRMATION:
         return lines + _how_to_confirm(job, small)
@@ -133,6 +135,7 @@ def show_lines(job: "Job", counts: "Counts") -> list[str]:
     lines += _row("by", f"{job.who.name} (user {job.who.os_user} on {job.who.host})")
     lines += _row("key", job.key or "")
     lines += _row("retries", job.parent_job_id or "")
+    lines += _row("hours", job.knobs.hours)
     waits = job.waiting_on
     if waits is not None and not job.finished_at:
         lines += _row("waits on", f"{waits.code}: {waits.sentence}")

@@ -1,6 +1,5 @@
 """The accounts of `bulkdel.toml`: how each is reached, limited and guarded."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,18 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 from worker.config.faults import explain, not_toml
 from worker.config.fields import (
-    NAME,
-    UNKNOWN,
     BaseUrl,
     Count,
     DialectName,
+    HoursOfDay,
     Id,
     Options,
     Parameter,
+    Percent,
     Positive,
     ProviderName,
     Reference,
@@ -30,6 +28,7 @@ from worker.config.fields import (
     Timeout,
     fault,
 )
+from worker.config.naming import named, no_such
 from worker.config.ours import (
     LIMITS,
     NEEDED,
@@ -39,6 +38,7 @@ from worker.config.ours import (
     from_base_url,
 )
 from worker.config.sections import (
+    Breakers,
     BulkDelete,
     Canary,
     Grace,
@@ -67,6 +67,7 @@ class Account(Section):
     base_url: BaseUrl = Field(description="Where the API is; https, except on this machine.")
     dialect: Annotated[
         DialectName,
+        HoursOfDay,
         Doc(
             type='zoho_books: "v4" or "v3"; truto: "unified", "capsule" or "pipeliner"',
             default='zoho_books: the end of base_url; truto: "unified"',
@@ -117,6 +118,19 @@ class Account(Section):
     )
     canary: Canary = Field(
         default=Canary(), description="The part of a large job that goes first."
+    )
+    breakers: Breakers = Field(default=Breakers(), description="When a job stops by itself.")
+    max_percent: Percent | None = Field(
+        default=None, description="Percent of all projects of the account that a plan may take."
+    )
+    max_items_per_day: Annotated[Positive | None, Doc(default="ten times max_items")] = Field(
+        default=None, description="Items that all jobs of a day (UTC) may delete together."
+    )
+    approval_over: Count | None = Field(
+        default=None, description="Above this many items a second person has to approve."
+    )
+    hours: Annotated[HoursOfDay, Doc(default="always")] = Field(
+        default="", description="When new jobs may delete: bulkdel set changes it for one job."
     )
     call_timeout: Timeout = Field(
         default=timedelta(seconds=15), description="The longest one call may take, all in all."
@@ -210,33 +224,16 @@ class Config:
         )
 
 
-def _named(tables: object) -> object:
-    if not isinstance(tables, Mapping):
-        return tables
-    for name, table in tables.items():
-        if not re.fullmatch(NAME, name):
-            raise fault(
-                "is not a name: a-z, 0-9, - and _, at most 63, a letter or digit first",
-                under=(name,),
-            )
-        if isinstance(table, Mapping) and "name" in table:
-            raise fault("is unknown", under=(name, "name"), kind=UNKNOWN)
-    return {
-        name: {**table, "name": name} if isinstance(table, Mapping) else table
-        for name, table in tables.items()
-    }
-
-
 class File(Section):
     """The whole of `bulkdel.toml`."""
 
-    accounts: Annotated[dict[str, Account], BeforeValidator(_named)] = Field(
+    accounts: Annotated[dict[str, Account], BeforeValidator(named)] = Field(
         default={}, description="The accounts, by name."
     )
-    purses: Annotated[dict[str, SharedPurse], BeforeValidator(_named)] = Field(
+    purses: Annotated[dict[str, SharedPurse], BeforeValidator(named)] = Field(
         default={}, description="Limits that accounts share, by name."
     )
-    policies: Annotated[dict[str, Policy], BeforeValidator(_named)] = Field(
+    policies: Annotated[dict[str, Policy], BeforeValidator(named)] = Field(
         default={}, description="Scheduled cleanups, by name."
     )
 
@@ -244,27 +241,17 @@ class File(Section):
     def _refer(self) -> Self:
         for name, account in self.accounts.items():
             if account.purse is not None and account.purse not in self.purses:
-                raise _no_such("purse", account.purse, self.purses, ("accounts", name, "purse"))
+                raise no_such("purse", account.purse, self.purses, ("accounts", name, "purse"))
         for name, policy in self.policies.items():
             if policy.account not in self.accounts:
                 under = ("policies", name, "account")
-                raise _no_such("account", policy.account, self.accounts, under)
+                raise no_such("account", policy.account, self.accounts, under)
         if both := sorted(self.purses.keys() & self.accounts.keys()):
             raise fault(
                 "has the name of an account, whose own purse is called so",
                 under=("purses", both[0]),
             )
         return self
-
-
-def _no_such(
-    what: str, name: str, known: Mapping[str, object], under: tuple[str, ...]
-) -> PydanticCustomError:
-    return fault(
-        f"names no {what} of this file: {shown(name)}{did_you_mean(name, known)}",
-        fix=f"there are: {', '.join(known) or 'none'}",
-        under=under,
-    )
 
 
 def load(path: Path) -> Config:

@@ -25,6 +25,7 @@ from worker.config.values import (
     parse_zone,
 )
 from worker.domain.errors import InvalidInput
+from worker.domain.hours import Hours
 from worker.domain.limits import Window
 
 FAULT = "bulkdel"
@@ -139,6 +140,14 @@ def _above_zero(duration: timedelta) -> timedelta:
     return duration
 
 
+def _hours(raw: object) -> object:
+    if not isinstance(raw, str) or not raw.strip():
+        raise InvalidInput("must be hours of a day", fix='write them like "22:00-06:00 UTC"')
+    return str(Hours.parse(raw))
+
+
+Percent = Annotated[float, Field(gt=0, le=100), Doc(type="number, above 0 and at most 100")]
+HoursOfDay = Annotated[str, reader(_hours), Doc(type="hours and zone: 22:00-06:00 Europe/Berlin")]
 Duration = Annotated[timedelta, reader(parse_duration, done=timedelta), Doc(type="duration")]
 Timeout = Annotated[
     timedelta,

@@ -25,6 +25,7 @@ from worker.config.fields import (
 from worker.config.values import DayReset, Doc
 from worker.domain.limits import Purse, Window
 
+Share100 = Annotated[float, Field(ge=0, le=100), Doc(type="number, 0 to 100")]
 MIDNIGHT = DayReset(at=time(), zone="UTC")
 
 
@@ -122,6 +123,25 @@ class Canary(Section):
     min: Positive = Field(default=5, description="Its size, at least.")
     hold: Duration = Field(
         default=timedelta(), description="How long the rest waits after it has gone well."
+    )
+
+
+class Breakers(Section):
+    """When a job stops by itself, by how its items end; 0 turns one off."""
+
+    failed_percent: Share100 = Field(
+        default=50, description="Percent of failed items at which a job ends as failed; 0: never."
+    )
+    failed_after: Count = Field(default=100, description="Items that ended before that counts.")
+    failed_in_a_row: Count = Field(
+        default=20,
+        description="Items that fail in a row, at which a job ends as failed; 0: never.",
+    )
+    absent_percent: Share100 = Field(
+        default=20, description="Percent of absent projects above which a job pauses; 0: never."
+    )
+    absent_first: Count = Field(
+        default=50, description="Projects looked at first, among which that counts."
     )
 
 

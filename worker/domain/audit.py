@@ -69,6 +69,8 @@ class Event(StrEnum):
     ITEM_SETTLED = "item.settled"  # an item got its outcome without a call entry of its own
     ACCOUNT_PARKED = "account.parked"  # nothing is sent for it until its credentials are mended
     ACCOUNT_RESUMED = "account.resumed"  # it works again
+    HOLD_ADDED = "hold.added"  # somebody holds an object: nobody may delete it
+    HOLD_REMOVED = "hold.removed"  # and lets it go again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ class FindingLevel(StrEnum):
 
     INFO = "info"  # worth reading
     WARNING = "warning"  # look at this before you confirm
+    ASK = "ask"  # a person alone may confirm it, and by its word
     REFUSAL = "refusal"  # the plan cannot be confirmed
 
 

@@ -25,6 +25,8 @@ class Step(StrEnum):
 
 TOGETHER = frozenset({Step.CHUNK, Step.CANARY})
 """Steps whose call takes several items."""
+DELETIONS = TOGETHER | {Step.DELETE}
+"""Steps whose call deletes."""
 READS = frozenset({Step.READ, Step.RECHECK, Step.WITNESS})
 """Steps that read an item before any deletion of it."""
 SENT = frozenset({Step.LOOK, Step.PROVE})

@@ -4,13 +4,16 @@ One colour per layer: the store is synchronous, every method is one transaction,
 call it in batches off the loop; providers and the gate are asynchronous.
 """
 
+from worker.ports.guards import GuardStore, HoldBook, NewHold, Remeasured, Spared
 from worker.ports.jobs import (
+    UNLISTED,
     AccountRow,
     Counts,
     IdRows,
     Item,
     Job,
     JobOptions,
+    Knobs,
     Move,
     NewJob,
     Note,
@@ -41,6 +44,7 @@ from worker.ports.tokens import (
 from worker.ports.work import Batch, Change, Committed, Done, Found, Lease, Left, ListingProgress
 
 __all__ = [
+    "UNLISTED",
     "AccountRow",
     "AccountStore",
     "Batch",
@@ -52,15 +56,19 @@ __all__ = [
     "DoorBell",
     "EndStore",
     "Found",
+    "GuardStore",
     "Hold",
+    "HoldBook",
     "IdRows",
     "Item",
     "Job",
     "JobOptions",
+    "Knobs",
     "Lease",
     "Left",
     "ListingProgress",
     "Move",
+    "NewHold",
     "NewJob",
     "Note",
     "PlanFacts",
@@ -68,7 +76,9 @@ __all__ = [
     "PlannedItems",
     "Provider",
     "RefreshRules",
+    "Remeasured",
     "SharedToken",
+    "Spared",
     "Standing",
     "Submitted",
     "TokenBooks",

@@ -1,12 +1,14 @@
 """Jobs and items as records: what is submitted, planned, read and decided."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from worker.domain.breakers import Tally
 from worker.domain.bulk import Bulk
 from worker.domain.calls import Seen
+from worker.domain.hours import Hours
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import Finding
 from worker.domain.states import JobState, Waiting
@@ -39,6 +41,13 @@ class JobOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """What of a job may be set anew while it runs (JSON by field name)."""
+
+    hours: str = ""  # in which it may make calls that delete; empty: always
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job as submitted. `digest` is the SHA-256 of the request, for the idempotency key."""
 
@@ -55,6 +64,7 @@ class NewJob:
     priority: int = 5
     not_before: datetime | None = None
     parent_job_id: str | None = None  # the job this one retries
+    knobs: Knobs = field(default_factory=Knobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,12 @@ class PlanFacts:
     duplicates: int = 0
     kept: Mapping[str, int] = field(default_factory=dict)  # by kind: a cleanup leaves these alone
     complete: bool = False
+    stops: tuple[str, ...] = ()  # by what the job would be held up or stopped, in words
+    canary_hold: float = 0.0  # seconds that the rest waits after a canary that went well
+
+
+UNLISTED = "unlisted"
+"""Under this name stand the ids that are in no list, beside those of outcomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +113,7 @@ class PlannedItems:
     unlisted: int  # projects no listing or read has shown
     skipped: Mapping[Outcome, int]
     spent: int  # calls that planning made
+    named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # first ids, by what of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +149,22 @@ class Job:
     list_tries: int = 0  # planning: reads of the next page in a row that did not answer
     list_due_at: datetime | None = None  # planning: not before
     listed: bool = False  # planning: the listing is done with
+    counting: bool = False  # planning: the listing is of all projects, to count them
+    account_projects: int | None = None  # all that the account has, as far as counted
+    canary_until: datetime | None = None  # the canary went well; the rest goes from here on
+    tally: Tally = field(default_factory=Tally)
+    stop_reason: str = ""  # why it is being stopped, if not by a person
+    knobs: Knobs = field(default_factory=Knobs)
+
+    def opens_at(self, now: datetime) -> datetime:
+        """When its confirmed work may go on: `now`, or later by its hours or after its canary.
+
+        What is being stopped does not wait, and planning deletes nothing.
+        """
+        if self.stopping or self.state not in {JobState.RUNNING, JobState.VERIFYING}:
+            return now
+        rested = max(self.canary_until or now, now)
+        return Hours.parse(self.knobs.hours).opens_at(rested) if self.knobs.hours else rested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

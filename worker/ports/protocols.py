@@ -6,6 +6,7 @@ from typing import Protocol
 
 from worker.domain.bulk import ONE_BY_ONE, Bulk
 from worker.domain.calls import Answer, Call
+from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState
 from worker.domain.steps import Progress
 from worker.ports.jobs import AccountRow, Item, Job, PlanFacts, PlannedItems, WaitingOn
@@ -72,8 +73,13 @@ class PlanStore(Protocol):
         """Settle the job's projects that have a protected id."""
         ...
 
-    def end_listing(self, lease: Lease, job_id: str, *, read_unseen: bool) -> None:
-        """Have the listing done with; if asked, what it did not show is read by itself."""
+    def end_listing(
+        self, lease: Lease, job_id: str, *, read_unseen: bool, count: bool = False
+    ) -> None:
+        """Have the listing done with; if asked, what it did not show is read by itself.
+
+        With `count` all projects of the account are listed after it, to count them.
+        """
         ...
 
     def skip_duplicates(self, lease: Lease, job: Job) -> int:
@@ -161,8 +167,16 @@ class EndStore(Protocol):
         """Settle up to a thousand items as `unprocessed`; returns how many there were."""
         ...
 
-    def spare(self, lease: Lease, job: Job, items: Sequence[Item], why: Mapping[int, str]) -> None:
-        """Settle items, none of them under way, as protected: `why` by item id."""
+    def spare(
+        self,
+        lease: Lease,
+        job: Job,
+        items: Sequence[Item],
+        why: Mapping[int, str],
+        *,
+        outcome: Outcome = Outcome.SKIPPED_PROTECTED,
+    ) -> None:
+        """Settle items, none of them under way, as spared: `why` by item id."""
         ...
 
     def close(self, lease: Lease, job: Job) -> Job | None:

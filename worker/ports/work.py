@@ -40,6 +40,7 @@ class ListingProgress:
     tries: int = 0
     after: timedelta = timedelta(0)  # the next page, not before
     bulk: Bulk | None = None  # a listing that proves chunks: where the job stands with them
+    projects: int = 0  # shown by the page, while all of the account are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ class Choices:
     options: tuple[Option, ...] = ()
     now: datetime = EPOCH
     place: str = ""  # where the account leads: API and organisation
+    hours: str = ""  # when its jobs may delete; empty: always
 
 
 def chosen_filters(given: Sequence[str] | None, choices: Choices) -> Filters:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from worker.domain.errors import Refused
 from worker.domain.plan import FindingLevel
 from worker.domain.states import FINAL, PAUSABLE, JobState, Waiting
-from worker.ports import Job, Move, Note, WaitingOn
+from worker.ports import Job, Move, Note, Remeasured, WaitingOn
 
 PLAN_LIVES = timedelta(hours=24)
 """An unconfirmed plan expires after this: what it shows is too old to be agreed to."""
@@ -23,46 +24,133 @@ class ConfirmRules:
     grace_above: int
     grace: timedelta
     place: str = ""  # where the account leads now
+    max_items_per_day: int | None = None
+    approval_over: int | None = None  # items above which a second person has to agree
 
 
-def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> Decide:
+AS_PLANNED = Remeasured()
+
+
+class DecideAnew(Protocol):
+    """A decision that is also given the guards of the plan as they stand now."""
+
+    def __call__(
+        self, job: Job, at: datetime, anew: Remeasured = AS_PLANNED, /
+    ) -> Move | Note | None: ...
+
+
+def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> DecideAnew:
     """Let a plan run: with its word, or with a yes if it is small enough.
 
-    Raises Refused for a plan that is incomplete, too old, over a guard or not asked for so.
+    A large one waits for a second person after that. Raises Refused for a plan that is
+    incomplete, too old, over a guard or not asked for so.
     """
 
-    def decide(job: Job, at: datetime) -> Move | None:
+    def decide(job: Job, at: datetime, anew: Remeasured = AS_PLANNED) -> Move | None:
         if yes and job.options.auto_confirm and job.state not in _UNCONFIRMED:
             return None  # the worker did it already, and may be through with the job
         _check_confirmable(job, at)
-        if job.place != rules.place:
-            raise Refused(elsewhere(job, rules.place), fix="submit it again, or undo that change")
+        _check_guards(job, rules, anew)
         small = job.plan.items <= rules.auto_confirm_max
+        asks = next((f for f in job.plan.findings if f.level is FindingLevel.ASK), None)
         if word is not None and word.strip() != job.plan.word:
             raise Refused(
                 f"that is not the word of job {job.id}",
                 fix=f"read the plan (bulkdel plan {job.id}) and type its last line",
             )
-        if word is None and not (yes and small):
+        if word is None and (asks or not (yes and small)):
             raise Refused(
-                f"job {job.id} would delete {job.plan.items} items: that takes its word",
+                f"{asks.text}: a person may confirm it, by its word"
+                if asks
+                else f"job {job.id} would delete {job.plan.items} items: that takes its word",
                 fix=f'bulkdel confirm {job.id} --word "{job.plan.word}"',
             )
-        start = _start(job, at, rules)
-        grace = WaitingOn(
-            code=Waiting.GRACE,
-            sentence=f"starts at {start:%Y-%m-%d %H:%M:%S} UTC; bulkdel cancel {job.id} stops it",
-            next_wake=start,
-        )
-        return Move(
-            to=JobState.SCHEDULED,
-            actor=actor,
-            why="confirmed by its word" if word else "confirmed by yes",
-            waiting=grace,
-            columns={"start_at": start},
-        )
+        why = "confirmed by its word" if word else "confirmed by yes"
+        if rules.approval_over is not None and job.plan.items > rules.approval_over:
+            return _asks_second(job, rules, actor, why)
+        return _scheduled(job, at, rules, actor=actor, why=why)
 
     return decide
+
+
+def _asks_second(job: Job, rules: ConfirmRules, actor: str, why: str) -> Move:
+    sentence = (
+        f"{job.plan.items} items are more than approval_over {rules.approval_over}: "
+        f"a second person says bulkdel approve {job.id}, or bulkdel reject {job.id}"
+    )
+    waiting = WaitingOn(code=Waiting.APPROVAL, sentence=sentence)
+    return Move(to=JobState.AWAITING_APPROVAL, actor=actor, why=why, waiting=waiting)
+
+
+def _scheduled(job: Job, at: datetime, rules: ConfirmRules, *, actor: str, why: str) -> Move:
+    start = _start(job, at, rules)
+    grace = WaitingOn(
+        code=Waiting.GRACE,
+        sentence=f"starts at {start:%Y-%m-%d %H:%M:%S} UTC; bulkdel cancel {job.id} stops it",
+        next_wake=start,
+    )
+    return Move(
+        to=JobState.SCHEDULED, actor=actor, why=why, waiting=grace, columns={"start_at": start}
+    )
+
+
+def approve(rules: ConfirmRules, *, actor: str) -> DecideAnew:
+    """Agree to a confirmed plan as the second person; the database sees to who that is.
+
+    All that a confirmation checks is checked once more.
+    """
+
+    def decide(job: Job, at: datetime, anew: Remeasured = AS_PLANNED) -> Move:
+        _check_waits_for_second(job, at)
+        _check_guards(job, rules, anew)
+        return _scheduled(job, at, rules, actor=actor, why="approved by a second person")
+
+    return decide
+
+
+def reject(*, actor: str, why: str) -> DecideAnew:
+    """Say no to a confirmed plan as the second person: the job ends, and nothing is deleted."""
+
+    def decide(job: Job, at: datetime, anew: Remeasured = AS_PLANNED) -> Note:  # noqa: ARG001  a decision is given the time and the guards
+        _check_waits_for_second(job, at=None)
+        said = f"rejected by {actor}" + (f": {why}" if why else "")
+        columns = {"stopping": JobState.REJECTED.value, "stop_reason": said}
+        waiting = WaitingOn(code=Waiting.WORKER, sentence="rejected: a worker ends it", since=at)
+        return Note(actor=actor, why=said, columns=columns, waiting=waiting)
+
+    return decide
+
+
+def _check_waits_for_second(job: Job, at: datetime | None) -> None:
+    if job.stopping:
+        raise Refused(f"job {job.id} is being stopped: there is nothing to decide")
+    if job.state is not JobState.AWAITING_APPROVAL:
+        raise Refused(f"job {job.id} is {job.state}: it waits for no second person")
+    if at is not None and (job.planned_at is None or at - job.planned_at > PLAN_LIVES):
+        raise Refused(f"the plan of job {job.id} is older than 24 hours", fix="submit it again")
+
+
+def _check_guards(job: Job, rules: ConfirmRules, anew: Remeasured) -> None:
+    """Raise Refused if the plan may not be carried out any more as it was made."""
+    if job.place != rules.place:
+        raise Refused(elsewhere(job, rules.place), fix="submit it again, or undo that change")
+    if anew.holds_unreadable:
+        raise Refused(
+            f"the holds cannot be read, so all of it counts as held: {anew.holds_unreadable}",
+            fix="bulkdel doctor",
+        )
+    if anew.held:
+        raise Refused(
+            f"held since the plan of job {job.id} was made: {'; '.join(anew.held)}",
+            fix="submit it again: a new plan leaves out what is held (bulkdel hold list)",
+        )
+    limit = rules.max_items_per_day
+    if limit is not None and anew.used_today + job.plan.items > limit:
+        raise Refused(
+            f"{job.plan.items} items, and {anew.used_today} that went today (UTC) or are promised "
+            f"to other jobs, are more than max_items_per_day {limit} of {job.account}",
+            fix="wait for tomorrow, or raise max_items_per_day in bulkdel.toml",
+        )
 
 
 def elsewhere(job: Job, place: str) -> str:

@@ -12,6 +12,7 @@ from worker.ports import AccountRow, Batch, EndStore, Job, Lease, WaitingOn, Wor
 from worker.ratelimit.port import GateClosed
 from worker.services.queue import why_left_out
 from worker.services.slice import Ending, Slice, closed_gate
+from worker.services.standing import held_up
 from worker.services.tools import Tools, off
 
 PARKED_LOOK = timedelta(seconds=60)
@@ -163,13 +164,16 @@ def _with_outage(ending: Ending, part: Slice, pulse: Pulse) -> Ending:
 def _said(part: Slice, ending: Ending) -> Batch:
     """What each job waits for now."""
     waiting: Mapping[str, WaitingOn] = {
-        job.id: _dated(ending.waiting or _of_job(job), part.lease, ending.wake_after)
+        job.id: _dated(ending.waiting or _of_job(job, part.lease), part.lease, ending.wake_after)
         for job in part.jobs.values()
     }
     return Batch(waiting=waiting)
 
 
-def _of_job(job: Job) -> WaitingOn:
+def _of_job(job: Job, lease: Lease) -> WaitingOn:
+    waits = held_up(job, lease.now)
+    if waits is not None:
+        return waits
     if job.list_tries and not job.listed:
         sentence = f"page {job.list_cursor or '1'} of the listing cannot be read"
         return WaitingOn(

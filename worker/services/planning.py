@@ -9,15 +9,17 @@ from worker.domain.canary import canary_size
 from worker.domain.filters import Filter
 from worker.domain.plan import Finding, FindingLevel, Price, chunked, price, word_of
 from worker.domain.states import JobState, Waiting
-from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
+from worker.ports import UNLISTED, Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.services.choices import selection_of
 from worker.services.choose import Work
+from worker.services.guarding import NOTHING_USED, AtPlan, guard_findings, look, needs_count
+from worker.services.holds import skip_held
 from worker.services.tools import AccountFacts, Tools, off
 
 
 def next_page(job: Job, filters: Sequence[Filter] = ()) -> Work:
     """The call for the next page of a job's listing."""
-    wire = selection_of(job, filters).wire
+    wire = () if job.counting else selection_of(job, filters).wire
     call = Call(action=Action.LIST, cursor=job.list_cursor, filters=wire)
     return Work(job_id=job.id, call=call)
 
@@ -34,20 +36,27 @@ def enough(*, pages: int, unseen: int) -> bool:
 async def after_page(tools: Tools, lease: Lease, job: Job) -> bool:
     """Whether the listing ends here; has what it did not show read by itself if need be."""
     at_end = not job.list_cursor
-    if job.options.filters:  # what is on a page not read would be missing from the plan
+    if job.counting:
         if at_end:
             await off(tools.plans.end_listing, lease, job.id, read_unseen=False)
+        return at_end
+    if job.options.filters:  # what is on a page not read would be missing from the plan
+        if at_end:
+            count = needs_count(job, tools.facts)
+            await off(tools.plans.end_listing, lease, job.id, read_unseen=False, count=count)
         return at_end
     unseen = await off(tools.plans.unseen, job.id)
     if not at_end and not enough(pages=job.list_pages, unseen=unseen):
         return False
     alone = bool(unseen) and (not at_end or bool(tools.facts.protection.names))
-    await off(tools.plans.end_listing, lease, job.id, read_unseen=alone)
+    count = needs_count(job, tools.facts)
+    await off(tools.plans.end_listing, lease, job.id, read_unseen=alone, count=count)
     return True
 
 
 async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
     """Freeze the plan of a job whose items have all been read."""
+    holds = await skip_held(tools, lease, job)
     while await off(tools.plans.skip_duplicates, lease, job):
         pass
     if job.options.keep_projects:
@@ -55,19 +64,11 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
     items = await off(tools.plans.measure, job)
     by_chunks = goes_by_chunks(job, items, tools.facts)
     await off(tools.plans.arrange, lease, job, by_chunks=by_chunks)
-    plan = make_plan(job, items, tools.facts, lease.now)
+    at_plan = await look(tools, job, holds)
+    plan = make_plan(job, items, tools.facts, lease.now, at_plan)
     if job.dry_run or not plan.items:
         return await off(tools.plans.keep, lease, job, plan)
-    size = (
-        0
-        if by_chunks
-        else canary_size(
-            items.by_kind.get(PROJECT, 0),
-            above=tools.facts.canary_above,
-            percent=tools.facts.canary_percent,
-            least=tools.facts.canary_least,
-        )
-    )
+    size = _canary(job, items, tools.facts)
     last = await off(tools.plans.canary_end, job.id, size) if size else None
     frozen = await off(
         tools.plans.freeze,
@@ -83,7 +84,8 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
 
 def may_confirm(job: Job, facts: AccountFacts) -> bool:
     """Whether the yes given with a submission is enough for its plan."""
-    refused = any(finding.level is FindingLevel.REFUSAL for finding in job.plan.findings)
+    asks = {FindingLevel.ASK, FindingLevel.REFUSAL}
+    refused = any(finding.level in asks for finding in job.plan.findings)
     small = job.plan.items <= facts.confirm.auto_confirm_max
     waits = job.state is JobState.AWAITING_CONFIRMATION and not job.stopping
     turned_back = job.bulk.stage is Stage.OFF  # the yes was given to another price
@@ -110,7 +112,13 @@ def _asks(job: Job, plan: PlanFacts) -> WaitingOn:
     )
 
 
-def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime) -> PlanFacts:
+def make_plan(
+    job: Job,
+    items: PlannedItems,
+    facts: AccountFacts,
+    now: datetime,
+    at_plan: AtPlan = NOTHING_USED,
+) -> PlanFacts:
     """The plan in figures and findings; pure."""
     count = sum(items.by_kind.values())
     cost = _price(job, items, facts)
@@ -128,10 +136,12 @@ def make_plan(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime)
         quota_share=cost.quota_share,
         estimated_seconds=cost.seconds,
         finish_at=now + timedelta(seconds=cost.seconds),
-        findings=tuple(_findings(job, items, facts, count)),
+        findings=(*_findings(job, items, facts), *guard_findings(job, items, facts, at_plan)),
         duplicates=job.plan.duplicates,
         kept=job.plan.kept,
         complete=True,
+        stops=_stops(job, items, facts),
+        canary_hold=facts.canary_hold.total_seconds(),
     )
 
 
@@ -148,12 +158,33 @@ def _price(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
     return price(by_endpoint, facts.purses, latency=facts.latency)
 
 
-def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) -> list[Finding]:
+def _stops(job: Job, items: PlannedItems, facts: AccountFacts) -> tuple[str, ...]:
+    """What holds the job up or stops it by itself, in words."""
+    size = _canary(job, items, facts)
+    hold = f", and the rest waits {facts.canary_hold} after them" if facts.canary_hold else ""
+    first = (f"the first {size} projects go alone{hold}",) if size else ()
+    return (*first, facts.breakers.said)
+
+
+def _canary(job: Job, items: PlannedItems, facts: AccountFacts) -> int:
+    """How many projects go first; chunks have a canary of their own."""
+    if goes_by_chunks(job, items, facts):
+        return 0
+    return canary_size(
+        items.by_kind.get(PROJECT, 0),
+        above=facts.canary_above,
+        percent=facts.canary_percent,
+        least=facts.canary_least,
+    )
+
+
+def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding]:
     found = [
         Finding(
             level=FindingLevel.INFO,
             code=outcome.value,
-            text=f"{number} items end {outcome} and are left out of the plan",
+            text=f"{number} items end {outcome} and are left out of the plan"
+            + _named(items, outcome.value, number),
         )
         for outcome, number in sorted(items.skipped.items())
     ]
@@ -168,6 +199,7 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) ->
         found.append(Finding(level=FindingLevel.WARNING, code="nothing_selected", text=text))
     if items.unlisted and not job.options.filters:
         text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
+        text += _named(items, UNLISTED, items.unlisted)
         found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
     if facts.catalogue.children and not job.options.cascade:
         text = "cascade none: children are not looked at; a project goes with whatever hangs on it"
@@ -175,10 +207,6 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts, count: int) ->
     if facts.catalogue.blind:
         blind = Finding(level=FindingLevel.WARNING, code="blind", text=facts.catalogue.blind)
         found.append(blind)
-    limit = job.options.max_items or facts.max_items
-    if count > limit:
-        text = f"{count} items are more than max_items {limit}: submit with --max-items {count}"
-        found.append(Finding(level=FindingLevel.REFUSAL, code="max_items", text=text))
     return found
 
 
@@ -198,6 +226,15 @@ def _chunked(count: int, size: int) -> Finding:
         f"the rest; one by one it would be {count} calls"
     )
     return Finding(level=FindingLevel.INFO, code="bulk", text=text)
+
+
+def _named(items: PlannedItems, what: str, number: int) -> str:
+    """The ids themselves, as far as they are few."""
+    ids = items.named.get(what, ())
+    if not ids:
+        return ""
+    more = f" and {number - len(ids)} more" if number > len(ids) else ""
+    return f": {', '.join(ids)}{more}"
 
 
 def _kept(kept: Mapping[str, int]) -> Finding:

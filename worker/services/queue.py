@@ -14,6 +14,7 @@ from worker.services import chunks, planning
 from worker.services.choices import with_options
 from worker.services.choose import Work, choose
 from worker.services.control import elsewhere
+from worker.services.holds import spare_held
 from worker.services.proof import reads_pages
 from worker.services.tools import Tools, off
 
@@ -141,6 +142,9 @@ class Queue:
         if job.state is JobState.PLANNING:
             return items
         items = await self._unprotected(lease, job, items)
+        loaded, items = len(items), await spare_held(self.tools, lease, job, items)
+        if len(items) < loaded:
+            self._look_again()
         return [_fresh(item, lease) for item in items] if job.options.recheck else items
 
     async def _unprotected(self, lease: Lease, job: Job, items: Sequence[Item]) -> list[Item]:
@@ -191,4 +195,6 @@ def _fresh(item: Item, lease: Lease) -> Item:
 
 def why_left_out(job: Job) -> str:
     """Why items of a job end that were never attempted."""
-    return "dry run: nothing is deleted" if job.dry_run else f"the job was {job.stopping}"
+    if job.dry_run:
+        return "dry run: nothing is deleted"
+    return job.stop_reason or f"the job was {job.stopping}"

@@ -146,7 +146,8 @@ def page_of(
     A page that could not be read leaves the listing where it was, to be read again later.
     """
     changes = []
-    for seen in answer.reading.projects if answer.verdict is Verdict.SEEN else ():
+    shown = answer.reading.projects if answer.verdict is Verdict.SEEN else ()
+    for seen in () if job.counting else shown:
         item = matched.get(seen.target.external_id)
         if item is not None:
             changes.append(_listed(item, seen, rules.protection))
@@ -159,7 +160,11 @@ def page_of(
         cursor=job.list_cursor, pages=job.list_pages, tries=tries, after=after
     )
     if answer.verdict is Verdict.SEEN:
-        progress = ListingProgress(cursor=answer.reading.next_cursor, pages=job.list_pages + 1)
+        progress = ListingProgress(
+            cursor=answer.reading.next_cursor,
+            pages=job.list_pages + 1,
+            projects=len(shown) if job.counting else 0,
+        )
     return Done(
         job_id=job.id,
         call=work.call,
@@ -172,7 +177,7 @@ def page_of(
 
 def _found(answer: Answer, job: Job, rules: Rules) -> tuple[Found, ...]:
     """The projects of a page that a job's filters select; a protection spares them at once."""
-    if not job.options.filters or answer.verdict is not Verdict.SEEN:
+    if not job.options.filters or job.counting or answer.verdict is not Verdict.SEEN:
         return ()
     asked = selection_of(job, rules.filters)
     return tuple(

@@ -10,7 +10,7 @@ from typing import Protocol
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
 from worker.domain.text import clean
-from worker.ports import JobOptions, NewJob, Submitted, Who
+from worker.ports import JobOptions, Knobs, NewJob, Submitted, Who
 from worker.services.choices import (
     Choices,
     check_cleanup,
@@ -129,6 +129,7 @@ def new_job(
         priority=request.priority,
         not_before=request.not_before,
         parent_job_id=request.parent_job_id,
+        knobs=Knobs(hours=choices.hours),
     )
 
 

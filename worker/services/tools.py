@@ -2,17 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
+from worker.domain.breakers import Breakers
 from worker.domain.catalogue import Catalogue
 from worker.domain.filters import Filter
 from worker.domain.limits import Purse
 from worker.domain.options import Option
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
-from worker.ports import AccountStore, ChunkStore, EndStore, Job, PlanStore, Provider, WorkStore
+from worker.ports import (
+    AccountStore,
+    ChunkStore,
+    EndStore,
+    GuardStore,
+    Job,
+    PlanStore,
+    Provider,
+    WorkStore,
+)
 from worker.ratelimit.port import Gate
 from worker.services.control import ConfirmRules
 
@@ -40,6 +50,10 @@ class AccountFacts:
     canary_least: int
     call_timeout: timedelta
     confirm: ConfirmRules
+    max_percent: float | None = None
+    max_items_per_day: int | None = None
+    canary_hold: timedelta = timedelta(0)
+    breakers: Breakers = field(default_factory=Breakers)
     filters: tuple[Filter, ...] = ()  # what `--filter` takes
     options: tuple[Option, ...] = ()  # what `--provider-option` takes
     page_size: int = 200  # projects on a page of the listing
@@ -63,6 +77,7 @@ class Tools:
     ends: EndStore
     chunks: ChunkStore
     accounts: AccountStore
+    guards: GuardStore
     gate: Gate
     provider: Provider
     secret: Callable[[], str]  # digest of the account's secret as it is now; "" if missing

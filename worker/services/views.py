@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from worker.domain.holds import Hold
 from worker.domain.outcomes import Bucket, by_bucket
 from worker.domain.states import FINAL
 from worker.ports import Counts, Item, Job, PlanFacts, WaitingOn
@@ -25,6 +26,7 @@ def job_view(job: Job, counts: Counts) -> dict[str, Any]:
         "reason": job.reason,
         "actor": job.who.name,
         "priority": job.priority,
+        "hours": job.knobs.hours or None,
         "parent_job_id": job.parent_job_id,
         "created_at": iso(job.created_at),
         "started_at": iso(job.started_at),
@@ -64,6 +66,7 @@ def plan_view(plan: PlanFacts) -> dict[str, Any]:
         ],
         "duplicates": plan.duplicates,
         "complete": plan.complete,
+        "stops": list(plan.stops),
     }
 
 
@@ -98,6 +101,22 @@ def item_view(item: Item) -> dict[str, Any]:
         "provider_code": item.provider_code or None,
         "attempts": item.progress.attempts,
         "due_at": iso(item.due_at),
+    }
+
+
+def hold_view(hold: Hold) -> dict[str, Any]:
+    """One hold."""
+    return {
+        "hold": hold.id,
+        "account": hold.account,
+        "external_id": hold.external_id,
+        "owner": hold.owner,
+        "reason": hold.reason,
+        "actor": hold.actor,
+        "created_at": iso(hold.created_at),
+        "expires_at": iso(hold.expires_at),
+        "removed_at": iso(hold.removed_at),
+        "removed_by": hold.removed_by or None,
     }
 
 

@@ -30,7 +30,7 @@ from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
-from worker.store.rows import BULK, OPTIONS
+from worker.store.rows import BULK, OPTIONS, job_of
 from worker.store.turns import awaits_proof, not_before_canary
 
 _ACTIVE = [state.value for state in ACTIVE]
@@ -115,6 +115,9 @@ def _job_due(conn: Connection, job: Row[Any], now: datetime) -> datetime | None:
     compares = bulk.stage is Stage.REFRESH and not job.stopping
     if compares or bulk.stage in {Stage.PROOF, Stage.PROVEN}:
         return at or now
+    opens = job_of(job).opens_at(now)
+    if opens > now:
+        return opens
     scope = and_(ITEMS.c.job_id == job.id, _in_turn(job))
     ready = ITEMS.c.state == ItemState.PENDING.value
     if job.stopping:

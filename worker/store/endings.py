@@ -5,18 +5,21 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from worker.domain.calls import TIMER
+from worker.domain.audit import Event
+from worker.domain.breakers import Breakers
+from worker.domain.calls import PROJECT, TIMER
 from worker.domain.canary import canary_verdict
 from worker.domain.outcomes import Outcome, final_state
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Item, Job, Lease, WaitingOn
 from worker.store import cascade, entries
 from worker.store.accounts import LEFT_OUT, fence
+from worker.store.brakes import count_ended
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
 from worker.store.models import ITEMS, JOBS
-from worker.store.moves import has_moved, move
+from worker.store.moves import has_moved, job_entry, move, read_job
 from worker.store.rows import item_of
 from worker.store.takeover import at_work
 
@@ -27,9 +30,10 @@ _CHUNK = 1_000
 class Endings:
     """The moves a lease holder makes for jobs that have nothing due."""
 
-    def __init__(self, db: Database, length: timedelta) -> None:
+    def __init__(self, db: Database, length: timedelta, breakers: Breakers | None = None) -> None:
         self._db = db
         self._length = length
+        self._breakers = breakers or Breakers()
 
     def leave_out(self, lease: Lease, job: Job, why: str) -> int:
         """Settle up to a thousand items as `unprocessed`; returns how many there were.
@@ -48,17 +52,26 @@ class Endings:
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
             return len(rows)
 
-    def spare(self, lease: Lease, job: Job, items: Sequence[Item], why: Mapping[int, str]) -> None:
-        """Settle items, none of them under way, as protected: `why` by item id."""
+    def spare(
+        self,
+        lease: Lease,
+        job: Job,
+        items: Sequence[Item],
+        why: Mapping[int, str],
+        *,
+        outcome: Outcome = Outcome.SKIPPED_PROTECTED,
+    ) -> None:
+        """Settle items, none of them under way, as spared: `why` by item id."""
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
             lock_heads(conn, [f"job:{job.id}"])
-            settled = [
-                SettledItem.of(item, Outcome.SKIPPED_PROTECTED, why[item.id]) for item in items
-            ]
+            settled = [SettledItem.of(item, outcome, why[item.id]) for item in items]
+            ended = [item.outcome for item in settled]
             cascade.settle(conn, settled)
             settled += cascade.follow(conn, settled, {job.id: job})
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
+            if not has_moved(conn, job):
+                count_ended(conn, lease, read_job(conn, job.id), ended, self._breakers)
 
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due: past its canary, to `verifying`, or to its end.
@@ -91,12 +104,19 @@ class Endings:
         return move(conn, job, to, actor=lease.owner, stopping="", canary_position=None)
 
     def _pass_canary(self, conn: Connection, lease: Lease, job: Job) -> Job | None:
+        job = read_job(conn, job.id)
         early = ITEMS.c.position <= job.canary_position
         waits = select(ITEMS.c.id).where(ITEMS.c.job_id == job.id, _OPEN, early).limit(1)
         if conn.execute(waits).first() is not None:
             return None
-        conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(canary_position=None))
-        why = canary_verdict(outcomes(conn, job.id, early))
+        why = canary_verdict(outcomes(conn, job.id, early), stuck=_why_stuck(conn, job.id, early))
+        if not why and job.plan.canary_hold:
+            if job.canary_until is None:
+                return _hold(conn, lease, job)
+            if job.canary_until > lease.now:
+                return None
+        over = {"canary_position": None, "canary_until": None}
+        conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(over))
         if not why:
             return job
         waiting = WaitingOn(
@@ -112,6 +132,28 @@ class Endings:
             waiting=waiting,
             paused_from=JobState.RUNNING.value,
         )
+
+
+def _hold(conn: Connection, lease: Lease, job: Job) -> Job:
+    """Let the rest wait for a while, as the canary went well."""
+    until = lease.now + timedelta(seconds=job.plan.canary_hold)
+    why = f"the canary went well; the rest goes at {until:%Y-%m-%d %H:%M:%S} UTC"
+    entry = job_entry(job, Event.JOB_CHANGED, actor=lease.owner, detail={"why": why})
+    append(conn, [entry])
+    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(canary_until=until))
+    return read_job(conn, job.id)
+
+
+def _why_stuck(conn: Connection, job_id: str, early: ColumnElement[bool]) -> str:
+    """Which child kept a project of the canary standing, with the provider's code."""
+    stuck = select(ITEMS.c.external_id, ITEMS.c.reason).where(
+        ITEMS.c.job_id == job_id,
+        early,
+        ITEMS.c.kind == PROJECT,
+        ITEMS.c.outcome == Outcome.DEPENDENCY_FAILED.value,
+    )
+    row = conn.execute(stuck.order_by(ITEMS.c.position).limit(1)).one_or_none()
+    return f"project {row.external_id}, as its {row.reason}" if row else ""
 
 
 def _left_out(item: Item, why: str) -> SettledItem:

@@ -35,8 +35,8 @@ from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.given import insert_items
 from worker.store.models import ITEMS, JOBS
-from worker.store.moves import job_entry, move, read_job, ring_bell
-from worker.store.rows import OPTIONS, PLAN, item_of, job_of, waiting_columns
+from worker.store.moves import job_entry, perform, read_job, ring_bell
+from worker.store.rows import KNOBS, OPTIONS, PLAN, item_of, job_of, waiting_columns
 
 _CHUNK = 5_000
 _IN_MEMORY = 4_000_000
@@ -182,29 +182,7 @@ class Jobs:
             ring_bell(conn, account, at)
             lock_heads(conn, [f"job:{job_id}"])
             job = read_job(conn, job_id)
-            what = decide(job, at)
-            match what:
-                case None:
-                    return job
-                case Move():
-                    return move(
-                        conn,
-                        job,
-                        what.to,
-                        actor=what.actor,
-                        why=what.why,
-                        waiting=what.waiting,
-                        **what.columns,
-                    )
-                case Note():
-                    detail = {"why": what.why, **what.columns}
-                    entry = job_entry(job, Event.JOB_CHANGED, actor=what.actor, detail=detail)
-                    append(conn, [entry])
-                    values = dict(what.columns)
-                    if what.waiting is not None:
-                        values |= waiting_columns(what.waiting)
-                    conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(**values))
-                    return read_job(conn, job_id)
+            return perform(conn, job, decide(job, at))
 
 
 def _by_key(conn: Connection, key: str | None) -> Any:  # noqa: ANN401  a row of jobs
@@ -263,6 +241,7 @@ def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
         "priority": new.priority,
         "parent_job_id": new.parent_job_id,
         "start_at": new.not_before,
+        "knobs": KNOBS.dump_json(new.knobs).decode(),
         "created_at": at,
         **waiting_columns(waiting),
     }

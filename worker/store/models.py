@@ -4,61 +4,25 @@
 record; `audit_entries` only ever grows, one chain per job and one per account.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
-    Integer,
-    MetaData,
     SmallInteger,
     String,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
     false,
     text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
-BigId = BigInteger().with_variant(Integer(), "sqlite")
+from worker.store.base import Base, BigId
+from worker.store.guard_tables import APPROVALS, HOLDS
 
-
-class Utc(TypeDecorator[datetime]):
-    """An instant: aware UTC in Python; SQLite, which knows no zones, keeps it naive."""
-
-    # SQLAlchemy documents these two as plain class attributes.
-    impl = DateTime(timezone=True)  # type: ignore[mutable-override]
-    cache_ok = True  # type: ignore[mutable-override]
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the interface's own parameter
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """The metadata, with names for every constraint so that migrations can speak of them."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {datetime: Utc, str: Text}  # noqa: RUF012  SQLAlchemy reads it off the class
+__all__ = ["ACCOUNTS", "APPROVALS", "AUDIT", "HOLDS", "ITEMS", "JOBS", "Base"]
 
 
 class AccountRow(Base):
@@ -119,6 +83,15 @@ class JobRow(Base):
     list_due_at: Mapped[datetime | None]
     list_token: Mapped[int] = mapped_column(BigInteger, server_default="0")  # intent of a page
     listed: Mapped[bool] = mapped_column(server_default=false())
+    counting: Mapped[bool] = mapped_column(server_default=false())  # pages of all projects now
+    account_projects: Mapped[int | None]  # all the account has, as far as counted
+    canary_until: Mapped[datetime | None]  # the canary went well; the rest goes from here on
+    tally: Mapped[str] = mapped_column(server_default="{}")  # JSON of domain.breakers.Tally
+    stop_reason: Mapped[str] = mapped_column(server_default="")  # why it is being stopped
+    knobs: Mapped[str] = mapped_column(server_default="{}")  # JSON of ports.Knobs
+
+    # What an approval refers to, so that it cannot name another submitter.
+    __table_args__ = (Index("uq_jobs_id_actor", "id", "actor", unique=True),)
 
 
 class ItemRow(Base):

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.errors import Refused
 from worker.domain.states import FINAL, JobState, check_move
-from worker.ports import Job, WaitingOn
+from worker.ports import Job, Move, Note, WaitingOn
 from worker.store.chain import append
 from worker.store.models import ACCOUNTS, JOBS
 from worker.store.rows import job_of, waiting_columns
@@ -42,6 +42,31 @@ def move(
     if moved.rowcount != 1:
         raise Refused(f"job {job.id} has moved on meanwhile", fix=f"bulkdel show {job.id}")
     return read_job(conn, job.id)
+
+
+def perform(conn: Connection, job: Job, what: Move | Note | None) -> Job:
+    """Do what was decided about a job; None: nothing is to be done."""
+    match what:
+        case None:
+            return job
+        case Move():
+            return move(
+                conn,
+                job,
+                what.to,
+                actor=what.actor,
+                why=what.why,
+                waiting=what.waiting,
+                **what.columns,
+            )
+        case Note():
+            detail = {"why": what.why, **what.columns}
+            append(conn, [job_entry(job, Event.JOB_CHANGED, actor=what.actor, detail=detail)])
+            values = dict(what.columns)
+            if what.waiting is not None:
+                values |= waiting_columns(what.waiting)
+            conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(**values))
+            return read_job(conn, job.id)
 
 
 def job_entry(job: Job, event: Event, *, actor: str, detail: dict[str, Any]) -> Entry:

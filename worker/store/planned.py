@@ -3,20 +3,22 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, Seen
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState
 from worker.domain.steps import Step
-from worker.ports import Found, Item, Job, Lease
+from worker.ports import UNLISTED, Found, Item, Job, Lease
 from worker.store import cascade
 from worker.store.cascade import SettledItem
 from worker.store.chain import append
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import job_entry, read_job
 from worker.store.rows import PLAN, item_of, seen_columns
+
+_NAMED = 10
 
 
 def insert_children(
@@ -104,6 +106,22 @@ def _spare(conn: Connection, job: Job, spared: Mapping[str, Found]) -> list[Sett
     ]
     cascade.settle(conn, settled)
     return settled
+
+
+def first_ids(
+    conn: Connection, job_id: str, unlisted: ColumnElement[bool]
+) -> dict[str, list[str]]:
+    """The first ids of projects that are absent, and of those that are in no list."""
+    absent = and_(
+        ITEMS.c.job_id == job_id,
+        ITEMS.c.kind == PROJECT,
+        ITEMS.c.outcome == Outcome.ALREADY_ABSENT.value,
+    )
+    found = {}
+    for name, which in ((Outcome.ALREADY_ABSENT.value, absent), (UNLISTED, unlisted)):
+        ids = select(ITEMS.c.external_id).where(which).order_by(ITEMS.c.position).limit(_NAMED)
+        found[name] = list(conn.execute(ids).scalars())
+    return found
 
 
 def keep_projects(conn: Connection, lease: Lease, job: Job) -> Job:

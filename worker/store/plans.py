@@ -66,11 +66,18 @@ class Plans:
             cascade.settle(conn, settled)
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
 
-    def end_listing(self, lease: Lease, job_id: str, *, read_unseen: bool) -> None:
-        """Have the listing done with; if asked, what it did not show is read by itself."""
+    def end_listing(
+        self, lease: Lease, job_id: str, *, read_unseen: bool, count: bool = False
+    ) -> None:
+        """Have the listing done with; if asked, what it did not show is read by itself.
+
+        With `count` all projects of the account are listed after it, to count them.
+        """
+        again = {"list_cursor": "", "list_pages": 0, "account_projects": 0} if count else {}
         with self._db.write() as conn:
             fence(conn, lease, self._length)
-            conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(listed=True))
+            values = {"listed": not count, "counting": count, **again}
+            conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(values))
             if read_unseen:
                 conn.execute(update(ITEMS).where(_unseen(job_id)).values(step=Step.READ.value))
 
@@ -184,6 +191,7 @@ class Plans:
                 unlisted=conn.execute(select(func.count()).where(_unseen(job.id))).scalar_one(),
                 skipped={Outcome(name): count for name, count in skipped.items()},
                 spent=conn.execute(spent).scalar_one(),
+                named=planned.first_ids(conn, job.id, _unseen(job.id)),
             )
 
     def canary_end(self, job_id: str, projects: int) -> int | None:

@@ -8,16 +8,19 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from worker.domain.breakers import Tally
 from worker.domain.bulk import Bulk
 from worker.domain.calls import NAME_LENGTH, TIME_LENGTH, Answer, Seen, Target
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import TOGETHER, GoOn, Progress, Settle, Step
 from worker.domain.text import clean
-from worker.ports import Change, Item, Job, JobOptions, PlanFacts, WaitingOn, Who
+from worker.ports import Change, Item, Job, JobOptions, Knobs, PlanFacts, WaitingOn, Who
 
 OPTIONS = TypeAdapter(JobOptions)
 PLAN = TypeAdapter(PlanFacts)
+TALLY = TypeAdapter(Tally)
+KNOBS = TypeAdapter(Knobs)
 BULK = TypeAdapter(Bulk)
 
 
@@ -64,6 +67,12 @@ def job_of(row: Row[Any]) -> Job:
         list_tries=row.list_tries,
         list_due_at=row.list_due_at,
         listed=row.listed,
+        counting=row.counting,
+        account_projects=row.account_projects,
+        canary_until=row.canary_until,
+        tally=TALLY.validate_json(row.tally),
+        stop_reason=row.stop_reason,
+        knobs=KNOBS.validate_json(row.knobs),
     )
 
 

@@ -6,17 +6,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, and_, bindparam, func, select, update
 
 from worker.domain.audit import job_chain
+from worker.domain.breakers import Breakers
 from worker.domain.calls import PROJECT
 from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
-from worker.domain.steps import TOGETHER, Settle, Step
+from worker.domain.steps import DELETIONS, TOGETHER, Settle, Step
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
-from worker.store import cascade, entries, takeover
+from worker.store import brakes, cascade, entries, takeover
 from worker.store.accounts import fence, lock_account, next_due
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
+from worker.store.holds import held_jobs
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
 from worker.store.rows import BULK, change_values, item_of, job_of, waiting_columns
@@ -46,9 +48,12 @@ class SqlWorkStore:
     Locks are taken in one order everywhere: account row, chain heads by name, jobs, items.
     """
 
-    def __init__(self, db: Database, ranks: Mapping[str, int]) -> None:
+    def __init__(
+        self, db: Database, ranks: Mapping[str, int], breakers: Breakers | None = None
+    ) -> None:
         self._db = db
         self._ranks = ranks
+        self._breakers = breakers or Breakers()
 
     def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
         with self._db.write() as conn:
@@ -83,8 +88,12 @@ class SqlWorkStore:
             lease = fence(conn, lease, length)
             jobs = _jobs(conn, lease.account, {one.job_id for one in batch.done})
             if batch.done:
-                _settle_done(conn, lease, batch.done, jobs, self._ranks)
-            opened = [item.id for item in batch.opens if _may_go(item, jobs)]
+                settled = _settle_done(conn, lease, batch.done, jobs, self._ranks)
+                if brakes.watch(conn, lease, jobs, (batch.done, settled), self._breakers):
+                    jobs = _jobs(conn, lease.account)
+            held = held_jobs(conn, lease.account, batch.opens, lease.now)
+            shut = {job.id for job in jobs.values() if job.opens_at(lease.now) > lease.now}
+            opened = [item.id for item in batch.opens if _may_go(item, jobs, held, shut)]
             listing = [one for one in batch.listing if _may_list(jobs.get(one))]
             _open(conn, lease, opened, listing)
             for job_id, waiting in batch.waiting.items():
@@ -100,6 +109,8 @@ class SqlWorkStore:
 
     def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
         """Items due now: those that came back first, then new ones in order."""
+        if job.opens_at(lease.now) > lease.now:
+            return []
         due = select(ITEMS).where(
             ITEMS.c.job_id == job.id, ITEMS.c.state.in_(_LATER), ITEMS.c.due_at <= lease.now
         )
@@ -190,8 +201,11 @@ def _settle_done(
     done: Sequence[Done],
     jobs: Mapping[str, Job],
     ranks: Mapping[str, int],
-) -> None:
-    """Write what came back, what follows from it, and the audit entries of both."""
+) -> list[SettledItem]:
+    """Write what came back, what follows from it, and the audit entries of both.
+
+    Returns what settled.
+    """
     heads = lock_heads(conn, {job_chain(one.job_id) for one in done})
     changes = [
         change_values(change, one.answer, lease.now) for one in done for change in one.changes
@@ -220,14 +234,23 @@ def _settle_done(
         entries.of_settled(item, jobs[item.job_id], lease.owner) for item in [*spared, *follow]
     ]
     append(conn, [*calls, *beside], heads=heads)
+    return [*spared, *settled, *follow]
 
 
-def _may_go(item: Item, jobs: Mapping[str, Job]) -> bool:
-    """Whether an item's call may leave: its job was not paused, nor stopped, meanwhile."""
+def _may_go(
+    item: Item, jobs: Mapping[str, Job], held: Collection[str], shut: Collection[str]
+) -> bool:
+    """Whether an item's call may leave: its job was not paused, nor stopped, meanwhile.
+
+    If one of the items about to be deleted is held by now, none of its job is deleted before
+    all of them were looked at again: a call may be about several.
+    """
     job = jobs.get(item.job_id)
     if job is None or job.state not in ACTIVE:
         return False
     if item.progress.step in TOGETHER and job.bulk.refusal:
+        return False
+    if item.job_id in shut or (item.job_id in held and item.progress.step in DELETIONS):
         return False
     return not job.stopping or item.progress.step is Step.LOOK
 
@@ -261,6 +284,7 @@ def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now:
             list_due_at=now + listing.after if listing.after else None,
             list_token=0,
             **({} if listing.bulk is None else {"bulk": BULK.dump_json(listing.bulk).decode()}),
+            account_projects=JOBS.c.account_projects + listing.projects,
         )
     )
 

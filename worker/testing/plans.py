@@ -38,9 +38,18 @@ class MemoryPlans:
     def skip_protected(self, lease: Lease, job: Job, ids: Sequence[str]) -> None:  # noqa: ARG002  the record says which
         self.steps.append(f"skip_protected {' '.join(ids)}")
 
-    def end_listing(self, lease: Lease, job_id: str, *, read_unseen: bool) -> None:  # noqa: ARG002  there is one lease
+    def end_listing(
+        self,
+        lease: Lease,  # noqa: ARG002  there is one lease
+        job_id: str,
+        *,
+        read_unseen: bool,
+        count: bool = False,
+    ) -> None:
         self.steps.append("end_listing, read the rest" if read_unseen else "end_listing")
-        self._store.jobs[job_id] = replace(self._store.jobs[job_id], listed=True)
+        job = replace(self._store.jobs[job_id], listed=not count, counting=count)
+        again = replace(job, list_cursor="", list_pages=0, account_projects=0)
+        self._store.jobs[job_id] = again if count else job
 
     def skip_duplicates(self, lease: Lease, job: Job) -> int:  # noqa: ARG002  there is one job
         self.steps.append("skip_duplicates")

@@ -174,12 +174,20 @@ class MemoryStore:
             self.items[item.id] = _settled(item, Outcome.UNPROCESSED, why)
         return len(left)
 
-    def spare(self, lease: Lease, job: Job, items: Sequence[Item], why: Mapping[int, str]) -> None:
+    def spare(
+        self,
+        lease: Lease,
+        job: Job,
+        items: Sequence[Item],
+        why: Mapping[int, str],
+        *,
+        outcome: Outcome = Outcome.SKIPPED_PROTECTED,
+    ) -> None:
         self._fenced(lease, timedelta(0))
         for item in items:
             there = self.items[item.id]
             assert there.job_id == job.id  # noqa: S101  a double checks its caller
-            self.items[item.id] = _settled(there, Outcome.SKIPPED_PROTECTED, why[item.id])
+            self.items[item.id] = _settled(there, outcome, why[item.id])
 
     def close(self, lease: Lease, job: Job) -> Job | None:
         self._fenced(lease, timedelta(0))

@@ -72,6 +72,17 @@ def test_every_default_of_a_zoho_account(tmp_path: Path) -> None:
         "auto_confirm_max": 10,
         "grace": {"above": 500, "wait": timedelta(minutes=15)},
         "canary": {"above": 100, "percent": 1, "min": 5, "hold": timedelta()},
+        "breakers": {
+            "failed_percent": 50,
+            "failed_after": 100,
+            "failed_in_a_row": 20,
+            "absent_percent": 20,
+            "absent_first": 50,
+        },
+        "max_percent": None,
+        "max_items_per_day": None,
+        "approval_over": None,
+        "hours": "",
         "call_timeout": timedelta(seconds=15),
     }
     assert account.limits == Limits(

@@ -14,6 +14,7 @@ from worker.services.tools import AccountFacts, Tools
 from worker.testing.chunks import NoChunks
 from worker.testing.clock import FrozenClock
 from worker.testing.gate import CountingGate
+from worker.testing.guards import MemoryGuards
 from worker.testing.plans import MemoryPlans
 from worker.testing.provider import Script, ScriptedProvider
 from worker.testing.store import MemoryStore
@@ -42,6 +43,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.clock = FrozenClock()
         self.gate = CountingGate(self.clock.now)
+        self.guards = MemoryGuards()
         self.pulse = Pulse()
         self.stopping = asyncio.Event()
         self.store = MemoryStore(
@@ -63,6 +65,7 @@ class Bench:
             ends=self.store,
             chunks=NoChunks(),
             accounts=self.store,
+            guards=self.guards,
             gate=self.gate,
             provider=self.provider,
             secret=lambda: self.secret,

@@ -1,0 +1,127 @@
+"""The breakers of jobs: counted with the outcomes, in the transaction that writes them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import Connection, update
+
+from worker.domain.audit import Event
+from worker.domain.breakers import Breakers, Tally, Trip, Tripped, judge
+from worker.domain.calls import PROJECT
+from worker.domain.steps import Step
+from worker.domain.outcomes import Outcome, Verdict
+from worker.domain.states import PAUSABLE, JobState, Waiting
+from worker.ports import Done, Job, Lease, WaitingOn
+from worker.store.cascade import SettledItem
+from worker.store.chain import append
+from worker.store.models import JOBS
+from worker.store.moves import job_entry, move
+from worker.store.rows import TALLY, waiting_columns
+
+
+def watch(
+    conn: Connection,
+    lease: Lease,
+    jobs: Mapping[str, Job],
+    came: tuple[Sequence[Done], Sequence[SettledItem]],
+    rules: Breakers,
+) -> bool:
+    """Count what came back and what settled by it; stop jobs whose breaker says so.
+
+    Returns whether one was stopped, so that the jobs are read again.
+    """
+    done, settled = came
+    stopped = False
+    for job_id in dict.fromkeys(one.job_id for one in done):
+        job = jobs[job_id]
+        ended = [item for item in settled if item.job_id == job_id]
+        read = [one for one in done if one.job_id == job_id]
+        now = job.tally.saw(_looked(job, read, ended), first=rules.absent_first)
+        if job.state is not JobState.PLANNING:
+            now = now.ended([*_taken(read), *(item.outcome for item in ended)])
+        stopped |= _count(conn, lease, job, now, rules)
+    return stopped
+
+
+def count_ended(
+    conn: Connection, lease: Lease, job: Job, outcomes: Iterable[Outcome], rules: Breakers
+) -> None:
+    """Count items that ended without a call."""
+    _count(conn, lease, job, job.tally.ended(outcomes), rules)
+
+
+def _looked(job: Job, done: Sequence[Done], ended: Sequence[SettledItem]) -> list[bool]:
+    """Which of the job's projects were found to be there, or not, in this order.
+
+    A job with children reads each project for its plan; one without learns it by deleting.
+    """
+    plans = job.state is JobState.PLANNING
+    if plans is not bool(job.options.cascade):
+        return []
+    absent = [False for item in ended if _is(item, Outcome.ALREADY_ABSENT)]
+    if not plans:
+        there = [True for item in ended if _is(item, Outcome.DELETED)]
+        return [True for _ in _taken(done)] + there + absent
+    return [True for one in done if _shows_project(one)] + absent
+
+
+def _taken(done: Sequence[Done]) -> list[Outcome]:
+    """What a bulk delete took counts as gone at once: its proof comes much later."""
+    accepted = [one for one in done if one.answer.verdict is Verdict.ACCEPTED]
+    return [Outcome.DELETED for one in accepted for _ in one.changes]
+
+
+def _is(item: SettledItem, outcome: Outcome) -> bool:
+    return item.kind == PROJECT and item.outcome is outcome
+
+
+def _shows_project(one: Done) -> bool:
+    if one.answer.verdict is not Verdict.SEEN or len(one.changes) != 1:
+        return False
+    item = one.changes[0].item
+    progress = item.progress
+    is_read = progress.step is Step.READ and progress.source == 0
+    return is_read and item.seen.target.kind == PROJECT
+
+
+def _count(conn: Connection, lease: Lease, job: Job, now: Tally, rules: Breakers) -> bool:
+    if now == job.tally:
+        return False
+    kept = {"tally": TALLY.dump_json(now).decode()}
+    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(kept))
+    tripped = judge(rules, job.tally, now)
+    if tripped is None or job.stopping or job.dry_run or job.state not in PAUSABLE:
+        return False
+    if tripped.trip is Trip.PAUSE:
+        _pause(conn, lease, job, tripped)
+    else:
+        _abort(conn, lease, job, tripped)
+    return True
+
+
+def _pause(conn: Connection, lease: Lease, job: Job, tripped: Tripped) -> None:
+    sentence = (
+        f"{tripped.why} Look with bulkdel report {job.id}, "
+        f"then bulkdel cancel {job.id}, or bulkdel resume {job.id}"
+    )
+    waiting = WaitingOn(code=Waiting.CONFIRMATION, sentence=sentence)
+    move(
+        conn,
+        job,
+        JobState.PAUSED,
+        actor=lease.owner,
+        why=tripped.why,
+        waiting=waiting,
+        paused_from=job.state.value,
+    )
+
+
+def _abort(conn: Connection, lease: Lease, job: Job, tripped: Tripped) -> None:
+    why = f"a breaker stopped the job: {tripped.why}"
+    columns = {"stopping": JobState.FAILED.value, "stop_reason": why}
+    detail = {"why": why, **columns}
+    append(conn, [job_entry(job, Event.JOB_CHANGED, actor=lease.owner, detail=detail)])
+    waiting = WaitingOn(
+        code=Waiting.WORKER, sentence=f"{why}; being brought to its end", since=lease.now
+    )
+    values = {**columns, **waiting_columns(waiting)}
+    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(values))
