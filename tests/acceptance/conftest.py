@@ -1,16 +1,18 @@
 """Running deployments, started when a test first needs one and kept for all that follow."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.room import Room, Rooms
 from tests.acceptance.site import Site
 from tests.acceptance.stack import Kind, Stack, a_stack
 from tests.acceptance.systems import ZOHO_V4, System
 from tests.acceptance.warm import Warm
+from tests.integration.stage import TOKEN, on_stage
 
 HERE = Path(__file__).parent
 _numbers = count(1)
@@ -124,3 +126,22 @@ def a_site(stack: Stack, system: System = ZOHO_V4) -> Iterator[Site]:
     yield site
     stack.control.clear_faults()
     stack.control.latency(0)
+
+
+@pytest.fixture
+def room(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
+    """Opens a room in which a job is worked inside this process; `more` configures its account."""
+    monkeypatch.setenv("STAGE_TOKEN", TOKEN)
+
+    @asynccontextmanager
+    async def open_room(more: str = "") -> AsyncIterator[Room]:
+        env = {
+            "BULKDEL_DATABASE_URL": sqlite_url,
+            "BULKDEL_CONFIG": str(tmp_path / "bulkdel.toml"),
+            "BULKDEL_ACTOR": "ada",
+        }
+        async with on_stage(sqlite_url, tmp_path, more=more) as stage:
+            stage.desk = stage.desk.acting_as("ada")
+            yield Room(stage, env)
+
+    return open_room

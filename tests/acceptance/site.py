@@ -105,6 +105,15 @@ class Site:
         finally:
             engine.dispose()
 
+    def change(self, statement: str, job: Reply) -> None:
+        """Change what the database has of a job, as time or an accident would."""
+        engine = create_engine(self.stack.database_url)
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(statement), {"job": job["id"]})
+        finally:
+            engine.dispose()
+
     def state(self, job: Reply) -> str:
         """The state of a job, straight from the database."""
         ((state,),) = self.sql("SELECT state FROM jobs WHERE id = :job", job=job["id"])

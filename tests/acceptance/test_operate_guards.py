@@ -5,20 +5,12 @@ and the command that a person would type for its exit code.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from sqlalchemy import text
 
-from tests.integration.stage import ORGANIZATION, TOKEN, Stage, on_stage
-from worker.cli import cli
-from worker.cli.desk import SilentBell
+from tests.acceptance.room import Rooms
 from worker.domain.states import JobState
-from worker.ports import Job
 
 pytestmark = [pytest.mark.number("operate-3"), pytest.mark.enable_socket]
 
@@ -36,77 +28,6 @@ class Case:
     code: int = 0  # of the confirmation by its word
     finding: str = ""
     options: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass
-class Room:
-    """A stage, and its commands."""
-
-    stage: Stage
-    env: dict[str, str]
-
-    async def say(self, *args: str) -> tuple[int, str]:
-        """A command's exit code, and what it printed."""
-
-        def run() -> tuple[int, str]:
-            done = CliRunner().invoke(cli, args, env=self.env, obj=SilentBell())
-            return done.exit_code, done.output
-
-        return await asyncio.to_thread(run)
-
-    async def seed(self, projects: int, **amounts: int) -> list[str]:
-        ids: list[str] = await self.stage.tell("seed", ORGANIZATION, projects=projects, **amounts)
-        return ids
-
-    async def plan(self, ids: list[str], **fields: object) -> Job:
-        asked = {"cascade": ("none",)} | fields
-        job_id = await asyncio.to_thread(lambda: self.stage.submit(ids, **asked))
-        return await self.stage.planned(job_id)
-
-    async def confirm(self, job: Job) -> int:
-        code, _ = await self.say("confirm", job.id, "--word", job.plan.word, "--json")
-        return code
-
-    async def run(self, job: Job) -> Job:
-        """Confirm a job and work it to its end, or to where a guard leaves it."""
-        await self.confirm(job)
-        return await self.stage.finished(job.id)
-
-    def sql(self, statement: str) -> None:
-        with self.stage.desk.db.write() as conn:
-            conn.execute(text(statement))
-
-    def hold(self, *ids: str, account: str = "acme", **fields: object) -> int:
-        held = self.stage.desk.hold(account, ids, owner="legal", reason="case 1", **fields)  # type: ignore[arg-type]  # the test's own fields
-        return held[0].id
-
-    def outcomes(self, job: Job) -> dict[str, str]:
-        items = self.stage.items(self.stage.desk.jobs.get(job.id))
-        return {i.seen.target.external_id: str(i.outcome) for i in items}
-
-    async def gone(self) -> set[str]:
-        return {row["id"] for row in await self.stage.deletions()}
-
-
-Rooms = Callable[..., AbstractAsyncContextManager[Room]]
-
-
-@pytest.fixture
-def room(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rooms:
-    monkeypatch.setenv("STAGE_TOKEN", TOKEN)
-
-    @asynccontextmanager
-    async def open_room(more: str = "") -> AsyncIterator[Room]:
-        env = {
-            "BULKDEL_DATABASE_URL": sqlite_url,
-            "BULKDEL_CONFIG": str(tmp_path / "bulkdel.toml"),
-            "BULKDEL_ACTOR": "ada",
-        }
-        async with on_stage(sqlite_url, tmp_path, more=more) as stage:
-            stage.desk = stage.desk.acting_as("ada")
-            yield Room(stage, env)
-
-    return open_room
 
 
 DAY = "max_items_per_day = 5"
@@ -240,7 +161,7 @@ async def test_yes_passes_no_guard(room: Rooms) -> None:
 @FULL
 async def test_what_is_protected_is_left_out_and_counts_for_no_limit(room: Rooms) -> None:
     async with room('protect = { names = ["KEEP*"] }') as here:
-        kept = await here.seed(3, names="KEEP")  # type: ignore[arg-type]  # the name of all
+        kept = await here.seed(3, names="KEEP")
         ids = await here.seed(2)
 
         ended = await here.run(await here.plan([*kept, *ids], max_items=2))
