@@ -101,7 +101,7 @@ def test_7_a_loop_in_a_shell(site: Site) -> None:
 
 def test_8_ctrl_c(site: Site) -> None:
     ids = site.seed(3)
-    site.stack.control.latency(1)
+    site.stack.control.latency(6)
     waiting = site.stack.begin(
         "submit", "--account", site.account, "--ids", ",".join(ids), *GIVEN, "--no-input", "--wait"
     )
@@ -109,12 +109,12 @@ def test_8_ctrl_c(site: Site) -> None:
 
     waiting.send_signal(signal.SIGINT)
 
-    _, said = waiting.communicate(timeout=20)
+    _, said = waiting.communicate(timeout=60)
     site.stack.control.latency(0)
     (job,) = site.stack.run("jobs", "--account", site.account, "--json").lines
     assert waiting.returncode == 130
     assert job["id"] in said
-    assert site.has_plan(job, within=30)["state"] == "awaiting_confirmation"
+    assert site.has_plan(job, within=60)["state"] == "awaiting_confirmation"
     assert site.deletions() == []
 
 

@@ -39,6 +39,7 @@ from worker.store.audit_log import calls_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.engine import Database
+from worker.store.holds import SqlGuards
 from worker.store.jobs import Jobs
 from worker.store.plans import Plans
 from worker.store.work import SqlWorkStore
@@ -263,6 +264,7 @@ class History:
             ends=Endings(db, LEASE),
             chunks=Chunks(db, LEASE),
             accounts=Accounts(db),
+            guards=SqlGuards(db, LEASE),
             gate=self.gate,
             provider=self.world,
             secret=lambda: "same",

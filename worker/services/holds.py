@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from worker.domain.catalogue import Catalogue, check_id
-from worker.domain.steps import DELETIONS, Step
 from worker.domain.errors import InvalidInput
 from worker.domain.holds import Holds
+from worker.domain.steps import DELETIONS, Step
 from worker.domain.text import clean
 from worker.ports import Item, Job, Lease, NewHold
 from worker.services.tools import Tools, off

@@ -7,9 +7,9 @@ from sqlalchemy import Connection, update
 from worker.domain.audit import Event
 from worker.domain.breakers import Breakers, Tally, Trip, Tripped, judge
 from worker.domain.calls import PROJECT
-from worker.domain.steps import Step
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import PAUSABLE, JobState, Waiting
+from worker.domain.steps import Step
 from worker.ports import Done, Job, Lease, WaitingOn
 from worker.store.cascade import SettledItem
 from worker.store.chain import append
