@@ -24,6 +24,8 @@ class BulkMode(StrEnum):
     SKIPPED_INFO = "skipped_info"  # code 0, and skippedInfo lists the ids that were refused
     IGNORE = "ignore"  # code 0, and nothing is deleted
     FIRST_ONLY = "first_only"  # code 0, and only the first id is deleted
+    ONE_MORE = "one_more"  # code 0, and the project after the last named is deleted as well
+    EVERYTHING = "everything"  # code 0, and every project there is is deleted
 
 
 class TrutoProvider(StrEnum):

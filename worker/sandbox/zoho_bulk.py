@@ -47,6 +47,16 @@ def chosen(mode: BulkMode, chunk: Chunk, ids: Sequence[str]) -> tuple[str, ...]:
     return chunk.living
 
 
+def taken_besides(organization: Organization, ids: Sequence[str]) -> tuple[str, ...]:
+    """What a call deletes that it does not name, at a provider that cannot be trusted."""
+    others = [id_ for id_ in sorted(organization.projects, key=int) if id_ not in ids]
+    if organization.bulk.mode is BulkMode.EVERYTHING:
+        return tuple(others)
+    if organization.bulk.mode is BulkMode.ONE_MORE:
+        return tuple(id_ for id_ in others if int(id_) > max(map(int, ids)))[:1]
+    return ()
+
+
 def delete(
     organization: Organization,
     ids: Sequence[str],
@@ -56,7 +66,7 @@ def delete(
 ) -> Outcome:
     """Delete what the mode lets go, and say so as the mode does; `usual` is the usual refusal."""
     rules = organization.bulk
-    gone = chosen(rules.mode, chunk, ids)
+    gone = (*chosen(rules.mode, chunk, ids), *taken_besides(organization, ids))
     for id_ in gone:
         organization.delete(Kind.PROJECT, id_, None, now)
     left = [

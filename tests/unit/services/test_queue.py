@@ -195,7 +195,7 @@ async def test_a_plan_is_frozen_once_everything_is_read() -> None:
     assert frozen.state is JobState.AWAITING_CONFIRMATION
     assert frozen.waiting_on is not None
     assert 'bulkdel confirm j-1 --word "delete 3 acme 9f3a"' in frozen.waiting_on.sentence
-    assert bench.plans.steps == [*["skip_duplicates"] * 3, "arrange", "measure", "freeze"]
+    assert bench.plans.steps == [*["skip_duplicates"] * 3, "measure", "arrange", "freeze"]
 
 
 @pytest.mark.parametrize(
