@@ -22,7 +22,10 @@ PROOF = Bulk(stage=Stage.PROOF)
 REFUSED = "the provider refuses the bulk delete as such"
 DONE = Answer(verdict=Verdict.ACCEPTED, http_status=200)
 TREE = {id_: [("task", f"t{id_}")] for id_ in IDS}
-CHUNK, PROVE = Progress(step=Step.CHUNK), Progress(step=Step.PROVE, source=TAKEN, lost=1, attempts=1)
+CHUNK, PROVE = (
+    Progress(step=Step.CHUNK),
+    Progress(step=Step.PROVE, source=TAKEN, lost=1, attempts=1),
+)
 
 
 @pytest.fixture
@@ -162,9 +165,7 @@ def a_page_later(store: Store, lease: Lease, job: Job) -> None:
     store.work.commit(lease, Batch(done=[done]), LENGTH)
 
 
-def test_a_stopping_job_is_due_for_the_proof_of_what_it_sent(
-    store: Store, chunks: Chunks
-) -> None:
+def test_a_stopping_job_is_due_for_the_proof_of_what_it_sent(store: Store, chunks: Chunks) -> None:
     lease, job = by_chunks(store, chunks)
     put(store, chunks, lease, job, ON, waits("p1", "p2"))
     store.cancel(job)
@@ -185,9 +186,7 @@ def test_a_paused_job_sleeps(store: Store, chunks: Chunks, bulk: Bulk) -> None:
     assert wake(store, store.lease()) is None
 
 
-def test_no_chunk_leaves_that_was_loaded_before_the_refusal(
-    store: Store, chunks: Chunks
-) -> None:
+def test_no_chunk_leaves_that_was_loaded_before_the_refusal(store: Store, chunks: Chunks) -> None:
     lease, job = by_chunks(store, chunks)
     loaded = list(store.due(lease, job))
     put(store, chunks, lease, job, Bulk(stage=Stage.ON, refusal=REFUSED))
@@ -223,9 +222,7 @@ def test_a_step_of_the_canary_is_audited_if_it_says_why(store: Store, chunks: Ch
     chunks.write(lease, job.id, PROOF, {})
 
     changed = store.log(event=Event.JOB_CHANGED)
-    assert [entry.detail for entry in changed] == [
-        {"why": "the first two are gone", "bulk": "on"}
-    ]
+    assert [entry.detail for entry in changed] == [{"why": "the first two are gone", "bulk": "on"}]
 
 
 def test_what_the_listing_shows_no_more_is_deleted_with_its_children(
