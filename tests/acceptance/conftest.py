@@ -99,6 +99,10 @@ def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
     return stacks.running(request.param)
 
 
+ON_SERVICES = pytest.mark.parametrize("stack", [Kind.POSTGRES], indirect=True, ids=str)
+"""For tests of what is the same wherever it runs: one deployment is enough."""
+
+
 @pytest.fixture
 def site(stack: Stack) -> Iterator[Site]:
     """An account of its own on a running deployment."""

@@ -6,20 +6,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.commands import Reply
-from tests.acceptance.conftest import Stacks, a_site
+from tests.acceptance.conftest import ON_SERVICES, a_site
 from tests.acceptance.site import ITEMS, Site
-from tests.acceptance.stack import Kind
+from tests.acceptance.stack import Stack
 
-pytestmark = pytest.mark.number("systems-9")
+pytestmark = [pytest.mark.number("systems-9"), ON_SERVICES]
 
 CHILDREN = ("comment", "document", "task", "user")
 FIRST_ID = 100_000_000
 
 
 @pytest.fixture
-def twins(stacks: Stacks) -> Iterator[tuple[Site, Site]]:
+def twins(stack: Stack) -> Iterator[tuple[Site, Site]]:
     """Two accounts, for the same projects in both."""
-    stack = stacks.running(Kind.POSTGRES)
     for one in a_site(stack):
         for other in a_site(stack):
             yield one, other

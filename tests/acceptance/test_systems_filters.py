@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Stacks, a_site
+from tests.acceptance.conftest import ON_SERVICES, a_site
 from tests.acceptance.site import ITEMS, Site
-from tests.acceptance.stack import Kind
+from tests.acceptance.stack import Stack
 from tests.acceptance.systems import ZOHO_V3, ZOHO_V4, truto
 
-pytestmark = [pytest.mark.number("systems-7"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.number("systems-7"), ON_SERVICES, pytest.mark.timeout(3000)]
 
 PROJECTS = 120
 NOON = "2025-01-31T12:00:00Z"
@@ -124,9 +124,9 @@ def system(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def site(system: str, stacks: Stacks) -> Iterator[Site]:
+def site(system: str, stack: Stack) -> Iterator[Site]:
     """An account of this system."""
-    yield from a_site(stacks.running(Kind.POSTGRES), SYSTEMS[system][0])
+    yield from a_site(stack, SYSTEMS[system][0])
 
 
 def test_every_filter_selects_what_the_provider_says(site: Site, system: str, full: bool) -> None:
@@ -160,11 +160,11 @@ def test_the_filters_of_the_table_are_all_there_are(site: Site, system: str) -> 
     "given", ["state=open", "", "created_before=", "created_before=yesterday", "status=nowhere"]
 )
 def test_a_wrong_filter_is_refused_with_what_there_is(
-    stacks: Stacks, given: str, full: bool
+    stack: Stack, given: str, full: bool
 ) -> None:
     systems = SYSTEMS if full else {"v4": SYSTEMS["v4"]}
     for name, (system, _, cases) in systems.items():
-        for site in a_site(stacks.running(Kind.POSTGRES), system):
+        for site in a_site(stack, system):
             there = {case.partition("=")[0] for case, _ in cases}
 
             told = site.select(given, options=_cascade(name)).ended(2)

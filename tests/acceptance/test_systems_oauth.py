@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.acceptance.commands import Reply
-from tests.acceptance.conftest import Stacks, a_site
+from tests.acceptance.conftest import ON_SERVICES, Stacks, a_site
 from tests.acceptance.site import Site
 from tests.acceptance.stack import Kind, Stack, a_stack
 from tests.acceptance.systems import ZOHO_V4, Consent, with_oauth
 from tests.acceptance.waiting import eventually
 
-pytestmark = [pytest.mark.number("systems-5"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.number("systems-5"), ON_SERVICES, pytest.mark.timeout(3000)]
 
 PROCESSES = 8
 FRESH = 0.88
@@ -24,30 +24,34 @@ ALLOWED = 10
 
 
 @pytest.fixture(scope="module")
-def deployment(
-    stacks: Stacks, full: bool, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
-    """Eight worker processes; the two that others use too where it has to be short."""
-    if not full:
-        yield stacks.running(Kind.POSTGRES)
-        return
-    with a_stack(Kind.POSTGRES, tmp_path_factory.mktemp("oauth")) as stack:
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Eight worker processes."""
+    with a_stack(Kind.POSTGRES, tmp_path_factory.mktemp("crew")) as stack:
         stack.start_workers(PROCESSES, concurrency=2)
         yield stack
 
 
 @pytest.fixture
-def consent(deployment: Stack) -> Consent:
-    """A login that no other test has."""
-    return Consent(name=f"consent{len(list(deployment.home.glob('consent*.client')))}")
+def stack(request: pytest.FixtureRequest, stacks: Stacks, full: bool) -> Stack:
+    """Eight worker processes; the two that others use too where it has to be short."""
+    if not full:
+        return stacks.running(request.param)
+    crew: Stack = request.getfixturevalue("crew")
+    return crew
 
 
 @pytest.fixture
-def sites(deployment: Stack, consent: Consent) -> Iterator[list[Site]]:
+def consent(stack: Stack) -> Consent:
+    """A login that no other test has."""
+    return Consent(name=f"consent{len(list(stack.home.glob('consent*.client')))}")
+
+
+@pytest.fixture
+def sites(stack: Stack, consent: Consent) -> Iterator[list[Site]]:
     """Three accounts with one login, so that several processes want its token at once."""
     with ExitStack() as ending:
-        yield [ending.enter_context(_a_site(deployment, consent)) for _ in range(3)]
-        deployment.control.latency(0)
+        yield [ending.enter_context(_a_site(stack, consent)) for _ in range(3)]
+        stack.control.latency(0)
 
 
 @contextmanager

@@ -9,13 +9,13 @@ import pytest
 from redis import Redis
 from sqlalchemy import MetaData, create_engine
 
-from tests.acceptance.conftest import Stacks, a_site
+from tests.acceptance.conftest import ON_SERVICES, a_site
 from tests.acceptance.site import Site
-from tests.acceptance.stack import TOKEN, Kind, Stack
+from tests.acceptance.stack import TOKEN, Stack
 from tests.acceptance.systems import REMOTE_SECRET, truto
 from tests.leaks import writings
 
-pytestmark = [pytest.mark.number("systems-6"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.number("systems-6"), ON_SERVICES, pytest.mark.timeout(3000)]
 
 FORMATS = ("unified", "raw", "normalized", "stream", "debug")
 OPTIONS = (
@@ -36,9 +36,9 @@ SENT = (
 
 
 @pytest.fixture(params=["capsule", "pipeliner"])
-def crm(request: pytest.FixtureRequest, stacks: Stacks) -> Iterator[Site]:
+def crm(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Site]:
     """An integrated account, with one or the other provider behind it."""
-    yield from a_site(stacks.running(Kind.POSTGRES), truto(request.param))
+    yield from a_site(stack, truto(request.param))
 
 
 def test_every_format_deletes_with_every_option_and_keeps_no_secret(crm: Site, full: bool) -> None:

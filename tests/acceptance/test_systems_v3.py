@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.commands import Reply
-from tests.acceptance.conftest import Stacks, a_site
+from tests.acceptance.conftest import ON_SERVICES, a_site
 from tests.acceptance.site import Site
-from tests.acceptance.stack import Kind
+from tests.acceptance.stack import Stack
 from tests.acceptance.systems import ZOHO_V3
 
-pytestmark = pytest.mark.number("systems-4")
+pytestmark = [pytest.mark.number("systems-4"), ON_SERVICES]
 
 ID = "[1-9][0-9]{0,18}"
 PUBLISHED = (
@@ -26,9 +26,9 @@ PUBLISHED = (
 
 
 @pytest.fixture
-def old(stacks: Stacks) -> Iterator[Site]:
+def old(stack: Stack) -> Iterator[Site]:
     """An account of Zoho Books v3."""
-    yield from a_site(stacks.running(Kind.POSTGRES), ZOHO_V3)
+    yield from a_site(stack, ZOHO_V3)
 
 
 @pytest.mark.timeout(1800)
