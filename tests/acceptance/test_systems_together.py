@@ -114,7 +114,7 @@ def test_six_accounts_at_once_keep_to_themselves(sites: list[Site], full: bool) 
         site.submit(part, *member.options, "--no-wait-plan").json
         for (site, member), part in zip(members, parts, strict=True)
     ]
-    jobs = [site.has_plan(job, within=300) for site, job in zip(sites, handed, strict=True)]
+    jobs = [site.has_plan(job, within=1800) for site, job in zip(sites, handed, strict=True)]
 
     for site, job in zip(sites, jobs, strict=True):
         site.confirm(job)
