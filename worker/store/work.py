@@ -202,10 +202,7 @@ def _settle_done(
     jobs: Mapping[str, Job],
     ranks: Mapping[str, int],
 ) -> list[SettledItem]:
-    """Write what came back, what follows from it, and the audit entries of both.
-
-    Returns what settled.
-    """
+    """Write what came back, what follows, and the entries of both; returns what settled."""
     heads = lock_heads(conn, {job_chain(one.job_id) for one in done})
     changes = [
         change_values(change, one.answer, lease.now) for one in done for change in one.changes
