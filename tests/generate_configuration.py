@@ -28,11 +28,19 @@ auto_confirm_max = 10
 grace = { above = 500, wait = "15m" }
 canary = { above = 100, percent = 1, min = 5, hold = "0s" }
 breakers = { failed_percent = 50, failed_after = 100, failed_in_a_row = 20 }
+
+[policies.stale-projects]
+account = "acme"
+schedule = "0 3 * * *"
+timezone = "Europe/Berlin"
+select = { status = "inactive", last_modified_before = "365d" }
+cascade = ["comments", "documents", "tasks", "users"]
+guard = { max_items = 500 }
+confirm = "auto"
 ```
 
-What follows the table's name is yours to choose: `[accounts.acme]` is the account `acme`. Keys
-marked *no effect yet* are read and checked, and belong to what is still to come. Accounts on this
-machine (loopback) have no grace unless it is set.
+What follows the table's name is yours to choose: `[accounts.acme]` is the account `acme`. Accounts
+on this machine (loopback) have no grace unless it is set.
 """
 
 TITLES = {
@@ -41,8 +49,6 @@ TITLES = {
     "purses": "`[purses.NAME]`: limits that accounts share",
     "policies": "`[policies.NAME]`: scheduled cleanups",
 }
-
-NO_EFFECT_YET = ("policies.NAME.",)
 
 
 def page() -> str:
@@ -59,8 +65,7 @@ def _table(rows: Sequence[Described]) -> Iterator[str]:
     yield "| setting | type | default | means |"
     yield "|---|---|---|---|"
     for row in rows:
-        idle = " *No effect yet.*" if row.name.startswith(NO_EFFECT_YET) else ""
-        cells = (f"`{_name(row.name)}`", row.type, row.default, row.meaning + idle)
+        cells = (f"`{_name(row.name)}`", row.type, row.default, row.meaning)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

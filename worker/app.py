@@ -24,6 +24,7 @@ from worker.wiring import addresses
 
 RUN_SLICE = "bulkdel.run_slice"
 SWEEP = "bulkdel.sweep"
+RUN_POLICY = "bulkdel.run_policy"
 LONGEST_COUNTDOWN = timedelta(seconds=60)
 HEARTBEAT = timedelta(seconds=5)
 log = logger("app")
@@ -190,7 +191,7 @@ def worker_argv(concurrency: int) -> list[str]:
     return [*celery, *options, *quiet]
 
 
-def beat_argv(schedule: Path) -> list[str]:
-    """The command line of celery beat; its schedule file holds nothing that cannot be lost."""
+def beat_argv() -> list[str]:
+    """The command line of celery beat; it keeps no file, as the database knows what was run."""
     celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "beat"]
-    return [*celery, "--loglevel", "WARNING", "--schedule", str(schedule)]
+    return [*celery, "--loglevel", "WARNING", "--scheduler", "worker.clock:PolicyClock"]

@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from worker.bootstrap import Desk
 from worker.config.accounts import Config
 from worker.domain.errors import BulkdelError, Refused
 from worker.domain.retry import RetryPolicy
+from worker.policies import PolicyDesk
 from worker.ports import DoorBell, Job, TokenStore
 from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate
@@ -59,6 +61,7 @@ class Runtime:
 
     def __init__(self, desk: Desk, sweep_bell: DoorBell) -> None:
         self.desk = desk
+        self.policies = PolicyDesk(desk)
         self._sweep_bell = sweep_bell
         self.owner = owner_name("worker")
         self._loop = asyncio.new_event_loop()
@@ -170,8 +173,10 @@ class Runtime:
         return calls_since(self.desk.db, account, since)
 
     def _confirm(self, job: Job) -> Job:
-        """The yes that was given with a submission."""
+        """The yes that was given with a submission, or once and for all with a policy."""
         rules = confirm_rules(self.desk.config.account(job.account))
+        if job.options.confirms_itself:
+            rules = replace(rules, auto_confirm_max=job.plan.items)
         decide = control.confirm(rules, actor=job.who.name, word=None, yes=True)
         try:
             return self.desk.confirmations.confirm(job.id, decide)
@@ -188,21 +193,17 @@ class Runtime:
         """One sweep, if it is this process' turn."""
         db = self.desk.db
         lease = timedelta(seconds=every.total_seconds() * 0.95)
-        return sweep(
-            Accounts(db),
-            self.desk.jobs,
-            self._sweep_bell,
-            every=every,
-            is_mine=lambda: presence.take_named_lease(db, presence.SWEEP, self.owner, lease),
+        if not presence.take_named_lease(db, presence.SWEEP, self.owner, lease):
+            return 0
+        rung = sweep(
+            Accounts(db), self.desk.jobs, self._sweep_bell, every=every, is_mine=lambda: True
         )
+        self.policies.watch()
+        return rung
 
     def beat(self, role: str) -> None:
         """Say that this process is alive."""
         presence.seen(self.desk.db, f"{role}{self.owner.removeprefix('worker')}", role, VERSION)
-
-    def no_such_policy(self, name: str) -> None:
-        """Answer a policy's message."""
-        log.warning("policy.unknown", policy=name)
 
     def start_nothing(self) -> None:
         """Start no new call; slices end as their calls come back."""

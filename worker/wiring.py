@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -73,6 +74,11 @@ class Accountbook:
         if self._config is None or changed_at != self._read_at:
             self._config, self._read_at = load_config(self._path), changed_at
         return self._config
+
+    def written(self) -> datetime:
+        """When the file was written, or put in its place; by this machine's clock."""
+        there = self._path.stat()
+        return datetime.fromtimestamp(max(there.st_mtime, there.st_ctime), UTC)
 
 
 def account_facts(account: Account, config: Config) -> AccountFacts:

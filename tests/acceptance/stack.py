@@ -49,6 +49,7 @@ class Stack:
     base_url: str
     warm: Warm | None = None
     processes: list[Child] = field(default_factory=list)
+    beats: list[Child] = field(default_factory=list)
     _accounts: dict[str, str] = field(default_factory=dict)
 
     def run(self, *args: str, stdin: str = "", timeout: float = LONGEST) -> Ran:
@@ -97,6 +98,12 @@ class Stack:
         if wait:
             eventually(lambda: self.workers_alive() >= number, within=READY_WITHIN, what="workers")
 
+    def start_beat(self) -> Child:
+        """Start a clock of the policies, beside those there are."""
+        child = _spawn((*BULKDEL, "beat"), self.env, self.home, self.home / "beat.log")
+        self.beats.append(child)
+        return child
+
     def workers_alive(self) -> int:
         """How many workers have shown themselves lately."""
         database = Database(self.database_url)
@@ -110,6 +117,12 @@ class Stack:
         for child in self.processes:
             child.kill()
         self.processes.clear()
+
+    def kill_beats(self) -> None:
+        """End every clock at once."""
+        for child in self.beats:
+            child.kill()
+        self.beats.clear()
 
     def stop_workers(self) -> None:
         """Ask every worker to end, and see to it that they do."""
@@ -163,6 +176,7 @@ def a_stack(
             warm=warm,
         )
         ending.callback(stack.stop_workers)
+        ending.callback(stack.kill_beats)
         stack.run("db", "upgrade").ended(0)
         yield stack
 

@@ -49,6 +49,10 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("set", "control:set_", "Set a job's priority or hours anew."),
         Entry("hold", "hold:hold", "Keep objects from being deleted."),
     ),
+    "Schedule": (
+        Entry("policies", "policies:policies", "List the policies: next runs, last run, misses."),
+        Entry("policy", "policies:policy", "Preview a policy, or have it run now."),
+    ),
     "Set up and run": (
         Entry("init", "setup:init", "Write a first bulkdel.toml and make the database."),
         Entry("doctor", "doctor:doctor", "Check that all is there, and safe."),

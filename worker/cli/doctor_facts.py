@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from worker.bootstrap import Desk
+from worker.cli.desk import SilentBell
 from worker.config.accounts import Account, Config
 from worker.config.accounts import load as load_config
 from worker.config.settings import Settings
 from worker.config.values import is_loopback
 from worker.domain.errors import BulkdelError, CredentialsMissing, InvalidInput, Unreachable
-from worker.ports import AccountRow
+from worker.ports import AccountRow, Who
 from worker.providers.secrets import resolve
 from worker.ratelimit.connection import connect
 from worker.services.doctor import OVERDUE_AFTER, WORKER_SEEN_WITHIN, Check, Level
@@ -24,10 +26,12 @@ from worker.services.doctor_facts import (
     DatabaseFacts,
     Facts,
     Fault,
+    PolicyFacts,
     RedisFacts,
     SecretFacts,
     Seen,
 )
+from worker.standing import standings
 from worker.store import presence
 from worker.store.accounts import Accounts
 from worker.store.certificate import first_ended
@@ -54,7 +58,7 @@ def gather(settings: Settings, address_files: Iterable[Path] = ()) -> Facts:
         config=str(settings.config),
         config_fault=config_fault,
         accounts=tuple(account_facts(a, rows.get(a.name)) for a in config.accounts.values()),
-        policies=len(config.policies),
+        policies=_policies(settings, config, database.fault is None),
         database=database,
         redis=redis_facts(settings),
         broker_fault=broker_fault(settings),
@@ -178,6 +182,18 @@ def overdue(rows: Iterable[AccountRow], at: datetime) -> tuple[str, ...]:
 
 def _ago(then: datetime | None, at: datetime) -> timedelta | None:
     return None if then is None else max(at - then, timedelta(0))
+
+
+def _policies(settings: Settings, config: Config, can_be_read: bool) -> tuple[PolicyFacts, ...]:
+    """The policies; without a database their names alone."""
+    if not can_be_read:
+        return tuple(PolicyFacts(name=name) for name in config.policies)
+    desk = Desk(settings=settings, who=Who(name="doctor"), bell=SilentBell())
+    try:
+        found = tuple(standings(desk))
+    finally:
+        desk.db.dispose()
+    return tuple(PolicyFacts(name=one.policy.name, alarm=one.alarm) for one in found)
 
 
 def _host(owner: str) -> str:

@@ -60,7 +60,7 @@ def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
                 fix="use that one, or end it with Ctrl-C first",
             )
         env = environment(settings)
-        children = _children(settings, env, workers=workers, concurrency=concurrency)
+        children = _children(env, workers=workers, concurrency=concurrency)
         valkey = None if embedded is None else embedded.child()
         where = os.path.relpath(settings.config) if config.found else "no bulkdel.toml yet"
         out.say(f"accounts   {', '.join(config.accounts) or 'none'} ({where})")
@@ -98,12 +98,20 @@ def worker(out: Output, concurrency: int) -> None:
 @click.command()
 @talks
 def beat(out: Output) -> None:
-    """Run the clock that fires policies in the foreground; one is enough."""
+    """Run the clock of the policies in the foreground.
+
+    One is enough; several do no harm, as the database lets each slot have one job. bulkdel.toml
+    is read again when it changes. Without a clock no policy runs, and `bulkdel doctor` says so.
+
+    \b
+    Examples:
+      bulkdel beat
+    """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.app import beat_argv
     from worker.config.settings import Settings
 
     settings = Settings.load(os.environ)
-    _become(out, settings, beat_argv(_schedule(settings)))
+    _become(out, settings, beat_argv())
 
 
 @click.command()
@@ -226,22 +234,15 @@ def _redis(settings: "Settings") -> "Iterator[Embedded | None]":
         yield embedded
 
 
-def _children(
-    settings: "Settings", env: Mapping[str, str], *, workers: int, concurrency: int
-) -> "list[ChildSpec]":
+def _children(env: Mapping[str, str], *, workers: int, concurrency: int) -> "list[ChildSpec]":
     from worker.app import beat_argv, worker_argv
     from worker.processes import ChildSpec
 
     names = ["worker"] if workers == 1 else [f"worker {n}" for n in range(1, workers + 1)]
     argv = tuple(worker_argv(concurrency))
-    clock = tuple(beat_argv(_schedule(settings)))
+    clock = tuple(beat_argv())
     children = [ChildSpec(name=name, argv=argv, extra_env=env) for name in names]
     return [*children, ChildSpec(name="beat", argv=clock, extra_env=env)]
-
-
-def _schedule(settings: "Settings") -> Path:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings.data_dir.absolute() / "beat-schedule"
 
 
 def _ready_database(settings: "Settings", *, upgrade: bool) -> None:

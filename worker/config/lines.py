@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 _KEY = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
@@ -19,6 +20,14 @@ def find_line(text: str, tables: Mapping[str, Any], path: Sequence[str]) -> int 
     lines = _lines_by_path(text, tables)
     prefixes = (tuple(path[:length]) for length in range(len(path), 0, -1))
     return next((lines[prefix] for prefix in prefixes if prefix in lines), None)
+
+
+def key_in_words(path: Path, keys: Sequence[str]) -> str:
+    """Where a key of a file stands, as errors say it: the file, the key, its table, the line."""
+    text = path.read_text("utf-8-sig")
+    line = find_line(text, tomllib.loads(text), keys)
+    at = f" (line {line})" if line else ""
+    return f"{path}: `{keys[-1]}` in [{'.'.join(keys[:-1])}]{at}"
 
 
 def _lines_by_path(text: str, tables: Mapping[str, Any]) -> dict[tuple[str, ...], int]:

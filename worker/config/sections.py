@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from worker.config.fields import (
     Count,
     Duration,
     Ids,
+    Options,
     Parameter,
     Positive,
     Reference,
@@ -17,13 +18,16 @@ from worker.config.fields import (
     Section,
     Text,
     Texts,
+    Timeout,
     Url,
     Windows,
     Zone,
     fault,
+    reader,
 )
 from worker.config.values import DayReset, Doc
 from worker.domain.limits import Purse, Window
+from worker.domain.schedule import check_line
 
 Share100 = Annotated[float, Field(ge=0, le=100), Doc(type="number, 0 to 100")]
 MIDNIGHT = DayReset(at=time(), zone="UTC")
@@ -146,14 +150,14 @@ class Breakers(Section):
 
 
 class Guard(Section):
-    """Bounds above which a scheduled cleanup does nothing; a bound not set is not checked."""
+    """Bounds above which a plan waits for a person; a bound not set is not checked."""
 
     max_items: Positive | None = Field(default=None, description="Items, at most.")
     max_percent: (
         Annotated[float, Field(gt=0, le=100), Doc(type="number, above 0 and at most 100")] | None
     ) = Field(default=None, description="Percent of the account's projects, at most.")
     max_times_median: Annotated[float, Field(gt=0), Doc(type="number, above 0")] | None = Field(
-        default=None, description="Times the median of the runs before, at most."
+        default=None, description="Times the median of its last ten runs, at most."
     )
 
 
@@ -178,21 +182,47 @@ def _as_text(value: str | int) -> str:
 
 
 class Policy(Section):
-    """A scheduled cleanup. Its schedule and filters are read by those who use them."""
+    """A scheduled cleanup. Its filters and kinds are those of its account's provider."""
 
     given: ClassVar[frozenset[str]] = frozenset({"name"})
 
     name: str = Field(description="The policy's name.")
     account: Text = Field(description="The account it cleans up.")
-    schedule: Text = Field(description="When it runs, as five fields of cron.")
+    schedule: Annotated[str, reader(check_line), Doc(type="text")] = Field(
+        description="When it runs: five fields of cron (a sixth before them is the second)."
+    )
     timezone: Zone = Field(default="UTC", description="The time zone of its schedule.")
+    start_within: Timeout = Field(
+        default=timedelta(hours=1),
+        description="How late a run may start, if nothing could start it in time; "
+        "later, or once the next one is due, it is recorded as missed.",
+    )
     select: Annotated[
         dict[str, str], BeforeValidator(_as_filters), Doc(type="table of filters")
     ] = Field(description="What it deletes: filters of the provider, and the portable ones.")
     cascade: Texts = Field(
         default=(), description="Kinds of children that go first, as for `--cascade`."
     )
-    guard: Guard = Field(default=Guard(), description="Bounds above which it does nothing.")
+    cascade_mode: Literal["foreground", "background"] = Field(
+        default="foreground", description="As `--cascade-mode`."
+    )
+    keep_projects: bool = Field(default=False, description="As `--keep-projects`.")
+    recheck_children: bool = Field(default=True, description="As `--recheck-children`.")
+    on_child_refused: Literal["stop", "proceed"] = Field(
+        default="stop", description="As `--on-child-refused`."
+    )
+    options: Options = Field(default=(), description="As `--provider-option`.")
+    priority: Annotated[int, Field(ge=0, le=9), Doc(type="whole number, 0 to 9")] = Field(
+        default=5, description="As `--priority`."
+    )
+    reason: Annotated[str, StringConstraints(pattern=r"\S", max_length=400), Doc(type="text")] = (
+        Field(default="scheduled cleanup", description="Why, for the audit log.")
+    )
+    guard: Guard = Field(
+        default=Guard(), description="Bounds above which its plan waits for a person."
+    )
     confirm: Literal["ask", "auto"] = Field(
-        default="ask", description="Whether a person confirms each run, or it does so itself."
+        default="ask",
+        description="Whether a person confirms each run, or it does so itself within its guard "
+        "and the account's `max_items`.",
     )

@@ -23,6 +23,7 @@ from worker.ports.jobs import (
     WaitingOn,
     Who,
 )
+from worker.ports.policies import PolicyRow, SlotEnd, SlotRow
 from worker.ports.protocols import (
     AccountStore,
     ChunkStore,
@@ -74,10 +75,13 @@ __all__ = [
     "PlanFacts",
     "PlanStore",
     "PlannedItems",
+    "PolicyRow",
     "Provider",
     "RefreshRules",
     "Remeasured",
     "SharedToken",
+    "SlotEnd",
+    "SlotRow",
     "Spared",
     "Standing",
     "Submitted",

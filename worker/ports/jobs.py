@@ -38,6 +38,10 @@ class JobOptions:
     auto_confirm: bool = False  # `--yes`: enough up to the account's auto_confirm_max
     filters: Mapping[str, str] = field(default_factory=dict)  # every moment an instant
     provider_options: tuple[tuple[str, str], ...] = ()  # of each deletion, as checked
+    confirms_itself: bool = False  # a policy's `confirm = "auto"`: its guard is its limit
+    guard_max_items: int | None = None  # a policy's guard, checked on the plan
+    guard_max_percent: float | None = None  # of the account's projects
+    guard_max_times_median: float | None = None  # of the policy's last ten runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class NewJob:
     not_before: datetime | None = None
     parent_job_id: str | None = None  # the job this one retries
     knobs: Knobs = field(default_factory=Knobs)
+    policy: str | None = None  # the policy this is a run of
+    slot: datetime | None = None  # which of its slots; None if a person had it run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +140,7 @@ class Job:
     who: Who
     priority: int
     parent_job_id: str | None
+    policy: str | None = None  # the policy this is a run of
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -190,9 +190,23 @@ def _beat(facts: Facts) -> Iterator[Check]:
         yield Check(
             name="beat",
             level=Level.MISSING,
-            text=f"not seen in the last 30 s: {_many(facts.policies, 'policy')} will not run",
+            text=f"not seen in the last 30 s: {_many(len(facts.policies), 'policy')} will not run",
             fix="bulkdel up (one machine), or bulkdel beat",
         )
+
+
+def _policies(facts: Facts) -> Iterator[Check]:
+    for policy in facts.policies:
+        if policy.alarm:
+            yield Check(
+                name=f"policy {policy.name}",
+                level=Level.MISSING,
+                text=policy.alarm,
+                fix="bulkdel policies shows it; what is due now: "
+                f"bulkdel policy run {policy.name}",
+            )
+        elif facts.database.fault is None:
+            yield _ok(f"policy {policy.name}", "has run when it was due")
 
 
 _RULES: Sequence[Callable[[Facts], Iterator[Check]]] = (
@@ -207,6 +221,7 @@ _RULES: Sequence[Callable[[Facts], Iterator[Check]]] = (
     _workers,
     sweep,
     _beat,
+    _policies,
     files,
     chains,
 )

@@ -32,6 +32,14 @@ class AccountFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFacts:
+    """One policy; `alarm` says what is wrong with it, and is empty if nothing is."""
+
+    name: str
+    alarm: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseFacts:
     """The database; with a fault nothing else of it is known."""
 
@@ -73,7 +81,7 @@ class Facts:
     config_fault: Fault | None = None
     accounts: tuple[AccountFacts, ...] = ()
     address_files: tuple[SecretFacts, ...] = ()  # those of BULKDEL_…_FILE
-    policies: int = 0
+    policies: tuple[PolicyFacts, ...] = ()
     database: DatabaseFacts = field(default_factory=DatabaseFacts)
     redis: RedisFacts = RedisFacts(where="", fault=Fault(what="not looked at"))
     broker_fault: Fault | None = None

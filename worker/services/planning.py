@@ -83,14 +83,17 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
 
 
 def may_confirm(job: Job, facts: AccountFacts) -> bool:
-    """Whether the yes given with a submission is enough for its plan."""
+    """Whether the yes given with a submission is enough for its plan; a policy's own always is.
+
+    What bounds a policy that confirms itself is its guard, and the account's ceilings.
+    """
     asks = {FindingLevel.ASK, FindingLevel.REFUSAL}
     refused = any(finding.level in asks for finding in job.plan.findings)
     small = job.plan.items <= facts.confirm.auto_confirm_max
     waits = job.state is JobState.AWAITING_CONFIRMATION and not job.stopping
     turned_back = job.bulk.stage is Stage.OFF  # the yes was given to another price
-    asked = job.options.auto_confirm and not turned_back
-    return asked and small and waits and not refused
+    asked = job.options.auto_confirm and small and not turned_back
+    return (asked or job.options.confirms_itself) and waits and not refused
 
 
 def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:

@@ -26,6 +26,18 @@ NOTHING_ELSE = Choices()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """Of which policy a request is a run, and what the policy allows it; no slot: by hand."""
+
+    policy: str
+    slot: datetime | None = None
+    confirms_itself: bool = False
+    max_items: int | None = None
+    max_percent: float | None = None
+    max_times_median: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteProjects:
     """A request to delete projects, as a person or another service makes it.
 
@@ -52,6 +64,10 @@ class DeleteProjects:
     provider_options: Sequence[str] = ()
     keep_projects: bool = False
     stop_timer: bool = False
+    firing: Firing | None = None  # set for a policy's run alone
+
+
+_BY_HAND = Firing(policy="")
 
 
 class SubmitStore(Protocol):
@@ -130,6 +146,8 @@ def new_job(
         not_before=request.not_before,
         parent_job_id=request.parent_job_id,
         knobs=Knobs(hours=choices.hours),
+        policy=request.firing.policy if request.firing else None,
+        slot=request.firing.slot if request.firing else None,
     )
 
 
@@ -147,6 +165,7 @@ def _options(request: DeleteProjects, catalogue: Catalogue, choices: Choices) ->
     if request.stop_timer:
         check_timer(catalogue)
     project_goes = bool(cascade) and not (background or request.keep_projects)
+    firing = request.firing or _BY_HAND
     return JobOptions(
         cascade=cascade,
         background=background,
@@ -158,6 +177,10 @@ def _options(request: DeleteProjects, catalogue: Catalogue, choices: Choices) ->
         auto_confirm=request.yes,
         filters=dict(chosen_filters(request.filters, choices).canonical),
         provider_options=chosen_options(request.provider_options, choices),
+        confirms_itself=firing.confirms_itself,
+        guard_max_items=firing.max_items,
+        guard_max_percent=firing.max_percent,
+        guard_max_times_median=firing.max_times_median,
     )
 
 

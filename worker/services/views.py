@@ -28,6 +28,7 @@ def job_view(job: Job, counts: Counts) -> dict[str, Any]:
         "priority": job.priority,
         "hours": job.knobs.hours or None,
         "parent_job_id": job.parent_job_id,
+        "policy": job.policy,
         "created_at": iso(job.created_at),
         "started_at": iso(job.started_at),
         "finished_at": iso(job.finished_at),

@@ -27,7 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from worker.domain.audit import Entry
 from worker.domain.errors import InvalidInput, Unreachable
 
-SCHEMA = "0004"
+SCHEMA = "0005"
 """The migration this release needs; later ones are fine, as they let it work on."""
 Tell = Callable[[Sequence[Entry]], None]
 WRITTEN = "worker.written"

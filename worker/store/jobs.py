@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from worker.domain.audit import Event
 from worker.domain.calls import PROJECT, TIMER
-from worker.domain.errors import KeyReused, NotFound
+from worker.domain.errors import KeyReused, NotFound, Refused
 from worker.domain.outcomes import Outcome
 from worker.domain.states import JobState, Waiting
 from worker.ports import (
@@ -25,9 +25,11 @@ from worker.ports import (
     NewJob,
     Note,
     PlanFacts,
+    SlotRow,
     Submitted,
     WaitingOn,
 )
+from worker.store import policies
 from worker.store.accounts import ensure_account
 from worker.store.chain import append, lock_heads
 from worker.store.changes import many_written
@@ -68,11 +70,13 @@ class Jobs:
             try:
                 return self._keep(new, spool, known, rank)
             except IntegrityError:
-                # Another submission of the same key was a moment faster: now it can be seen.
+                # Another submission of the same key or slot was faster: now it can be seen.
                 return self._keep(new, spool, known, rank)
 
     def _keep(self, new: NewJob, spool: IO[str], digest: str, rank: int) -> Submitted:
         with self._db.write() as conn:
+            if (slot := policies.decided(conn, new)) is not None:
+                return Submitted(job=_of_slot(conn, slot), is_new=False)
             there = _by_key(conn, new.key)
             if there is None:
                 return Submitted(job=_insert(conn, new, spool, digest, rank), is_new=True)
@@ -196,6 +200,7 @@ def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: in
     ensure_account(conn, new.account)
     at = db_now(conn)
     conn.execute(insert(JOBS).values(**_job_values(new, job_id, at), digest=digest))
+    policies.fire(conn, new, job_id, at)
     given, kept = insert_items(conn, new, job_id, spool, rank)
     plan = PLAN.dump_json(PlanFacts(duplicates=given - kept)).decode()
     conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(plan=plan))
@@ -204,6 +209,8 @@ def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: in
     job = read_job(conn, job_id)
     detail = {"items": kept, "duplicates": given - kept, "why": new.reason, "key": new.key or ""}
     detail |= _chosen(new.options)
+    if new.policy is not None:
+        detail |= {"policy": new.policy, "slot": new.slot and f"{new.slot:%FT%TZ}"}
     detail |= {"os_user": new.who.os_user, "host": new.who.host, "db_role": _role(conn)}
     append(conn, [job_entry(job, Event.JOB_SUBMITTED, actor=new.who.name, detail=detail)])
     return job
@@ -213,6 +220,12 @@ def _chosen(options: JobOptions) -> dict[str, Any]:
     """What of the options says which projects go, and how the provider is asked."""
     chosen = {"filters": options.filters, "provider_options": dict(options.provider_options)}
     return {name: dict(pairs) for name, pairs in chosen.items() if pairs}
+
+
+def _of_slot(conn: Connection, slot: SlotRow) -> Job:
+    if slot.job_id is None:
+        raise Refused(f"policy {slot.policy} has missed its slot of {slot.slot:%F %T} UTC")
+    return read_job(conn, slot.job_id)
 
 
 def _one(conn: Connection, which: Any, missing: str) -> Job:  # noqa: ANN401  an SQL condition
@@ -240,6 +253,7 @@ def _job_values(new: NewJob, job_id: str, at: datetime) -> dict[str, Any]:
         "host": new.who.host,
         "priority": new.priority,
         "parent_job_id": new.parent_job_id,
+        "policy": new.policy,
         "start_at": new.not_before,
         "knobs": KNOBS.dump_json(new.knobs).decode(),
         "created_at": at,

@@ -21,8 +21,25 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from worker.store.base import Base, BigId
 from worker.store.guard_tables import APPROVALS, HOLDS
+from worker.store.policy_tables import POLICIES, POLICY_SLOTS
 
-__all__ = ["ACCOUNTS", "APPROVALS", "AUDIT", "HOLDS", "ITEMS", "JOBS", "Base"]
+__all__ = [
+    "ACCOUNTS",
+    "APPROVALS",
+    "AUDIT",
+    "HOLDS",
+    "ITEMS",
+    "JOBS",
+    "POLICIES",
+    "POLICY_SLOTS",
+    "Base",
+]
+
+
+def _some(name: str, column: str) -> Index:
+    """An index of the audit entries that have a value there."""
+    there = text(f"{column} is not null")
+    return Index(name, column, "at", "id", postgresql_where=there, sqlite_where=there)
 
 
 class AccountRow(Base):
@@ -67,6 +84,7 @@ class JobRow(Base):
     host: Mapped[str] = mapped_column(server_default="")
     priority: Mapped[int] = mapped_column(SmallInteger, server_default="5")
     parent_job_id: Mapped[str | None] = mapped_column(String(32))
+    policy: Mapped[str | None] = mapped_column(String(63))
     created_at: Mapped[datetime]
     planned_at: Mapped[datetime | None]
     start_at: Mapped[datetime | None]
@@ -90,8 +108,17 @@ class JobRow(Base):
     stop_reason: Mapped[str] = mapped_column(server_default="")  # why it is being stopped
     knobs: Mapped[str] = mapped_column(server_default="{}")  # JSON of ports.Knobs
 
-    # What an approval refers to, so that it cannot name another submitter.
-    __table_args__ = (Index("uq_jobs_id_actor", "id", "actor", unique=True),)
+    __table_args__ = (
+        # What an approval refers to, so that it cannot name another submitter.
+        Index("uq_jobs_id_actor", "id", "actor", unique=True),
+        Index(
+            "ix_jobs_policy",
+            "policy",
+            "created_at",
+            postgresql_where=text("policy is not null"),
+            sqlite_where=text("policy is not null"),
+        ),
+    )
 
 
 class ItemRow(Base):
@@ -185,12 +212,12 @@ class AuditRow(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     chain: Mapped[str] = mapped_column(String(80))
     seq: Mapped[int] = mapped_column(BigInteger)
-    job_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    job_id: Mapped[str | None] = mapped_column(String(32))
     item_id: Mapped[int | None] = mapped_column(BigInteger)
     account: Mapped[str] = mapped_column(String(63))
     provider: Mapped[str] = mapped_column(server_default="")
     kind: Mapped[str] = mapped_column(server_default="")
-    external_id: Mapped[str] = mapped_column(server_default="", index=True)
+    external_id: Mapped[str] = mapped_column(server_default="")
     parent_external_id: Mapped[str] = mapped_column(server_default="")
     event: Mapped[str] = mapped_column(String(40))
     attempt: Mapped[int | None] = mapped_column(SmallInteger)
@@ -210,7 +237,15 @@ class AuditRow(Base):
 
     __table_args__ = (
         UniqueConstraint("chain", "seq"),
-        Index("ix_audit_entries_account_at", "account", "at"),
+        # Each ends in the order in which entries are read, so that a page is a range of it.
+        Index("ix_audit_entries_at", "at", "id"),
+        Index("ix_audit_entries_account_at", "account", "at", "id"),
+        Index("ix_audit_entries_external_id", "external_id", "at", "id"),
+        Index("ix_audit_entries_actor", "actor", "at", "id"),
+        Index("ix_audit_entries_kind", "kind", "at", "id"),
+        _some("ix_audit_entries_job_id", "job_id"),
+        _some("ix_audit_entries_item_id", "item_id"),
+        _some("ix_audit_entries_outcome", "outcome"),
     )
 
 

@@ -52,6 +52,7 @@ def job_of(row: Row[Any]) -> Job:
         who=Who(name=row.actor, os_user=row.os_user, host=row.host),
         priority=row.priority,
         parent_job_id=row.parent_job_id,
+        policy=row.policy,
         created_at=row.created_at,
         started_at=row.started_at,
         finished_at=row.finished_at,

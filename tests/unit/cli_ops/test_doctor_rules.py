@@ -11,6 +11,7 @@ from worker.services.doctor_facts import (
     DatabaseFacts,
     Facts,
     Fault,
+    PolicyFacts,
     RedisFacts,
     SecretFacts,
     Seen,
@@ -47,7 +48,12 @@ MISSING = {
     "broker": replace(WELL, broker_fault=GONE),
     "workers": replace(WELL, seen=()),
     "sweep": replace(WELL, database=replace(DATABASE, swept_ago=timedelta(minutes=2))),
-    "beat": replace(WELL, policies=1),
+    "beat": replace(WELL, policies=(PolicyFacts(name="p"),)),
+    "policy p": replace(
+        WELL,
+        policies=(PolicyFacts(name="p", alarm="was due at 03:00, and did not run"),),
+        seen=(*WELL.seen, Seen(role="beat", host="one")),
+    ),
     "account acme": replace(WELL, accounts=(replace(ACCOUNT, parked="refused"),)),
     "secrets of acme": replace(
         WELL,
@@ -122,7 +128,7 @@ def test_postgresql_may_be_used_by_several_machines() -> None:
 
 
 def test_several_policies_without_beat_are_counted() -> None:
-    text = not_ok(replace(WELL, policies=2))[0].text
+    text = not_ok(replace(WELL, policies=(PolicyFacts(name="p"), PolicyFacts(name="q"))))[0].text
 
     assert "2 policies" in text
 

@@ -118,7 +118,7 @@ def test_the_published_example_loads(tmp_path: Path) -> None:
         "truto-token",
     ]
     policy = config.policies["stale-projects"]
-    assert policy.model_dump() == {
+    assert policy.model_dump(exclude_unset=True) == {
         "name": "stale-projects",
         "account": "acme",
         "schedule": "0 3 * * *",

@@ -1,5 +1,6 @@
 """What a policy says, what it says by default, and what it must not say."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_every_default_of_a_policy(tmp_path: Path) -> None:
         "timezone": "UTC",
         "select": {"status": "inactive"},
         "cascade": (),
+        "cascade_mode": "foreground",
+        "keep_projects": False,
+        "recheck_children": True,
+        "on_child_refused": "stop",
+        "options": (),
+        "priority": 5,
+        "reason": "scheduled cleanup",
+        "start_within": timedelta(hours=1),
         "guard": {"max_items": None, "max_percent": None, "max_times_median": None},
         "confirm": "ask",
     }
@@ -62,6 +71,13 @@ def test_filters_are_kept_as_text(tmp_path: Path) -> None:
         ('"inactive"', "1.5", "`status` in \\[policies.p.select\\]"),
         ('schedule = "0 3 * * *"', "", "`schedule` in \\[policies.p\\] .* is needed"),
         ('"0 3 * * *"', '" "', "`schedule`"),
+        ('"0 3 * * *"', '"0 25 * * *"', "`schedule` .*line 9.*bad hour"),
+        ('"0 3 * * *"', '"0 0 31 4,6 *"', "`schedule`"),
+        ("schedule", 'start_within = "0s"\nschedule', "`start_within`"),
+        ("schedule", 'cascade_mode = "sideways"\nschedule', "`cascade_mode`"),
+        ("schedule", "priority = 10\nschedule", "`priority`"),
+        ("schedule", 'reason = " "\nschedule', "`reason`"),
+        ("schedule", 'tmezone = "UTC"\nschedule', "did you mean `timezone`"),
         ("schedule", 'timezone = "Mars"\nschedule', "is not a time zone"),
         ("schedule", 'confirm = "yes"\nschedule', "`confirm`"),
         ("schedule", 'cascade = "all"\nschedule', "`cascade` .* must be a list"),
