@@ -116,8 +116,11 @@ class Desk:
         return catalogue_of(self.config.account(account))
 
     def acting_as(self, name: str) -> "Desk":
-        """The same desk, used by somebody else."""
-        return replace(self, who=replace(self.who, name=name))
+        """The same desk, used by somebody else; its connections are shared."""
+        other = replace(self, who=replace(self.who, name=name))
+        # What is kept once it was made: each database would open connections of its own.
+        vars(other).update(book=self.book, db=self.db, jobs=self.jobs, accounts=self.accounts)
+        return other
 
     def submit(self, request: DeleteProjects, ids: Iterable[tuple[int, str]]) -> Submitted:
         """Keep a job and ring; `ids` may be a stream of (line, id), empty if there are filters."""

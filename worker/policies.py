@@ -228,6 +228,10 @@ class PolicyDesk:
                 log.info("policy.fired", policy=policy.name, job=kept.job.id)
 
     def _miss(self, name: str, missed: Sequence[tuple[datetime, str]]) -> None:
-        why = dict(missed)
-        for slot in self.store.miss(name, missed):
-            log.error("policy.missed", policy=name, slot=slot.isoformat(), why=why[slot])
+        written = self.store.miss(name, missed)
+        if written:
+            first, last = written[0].isoformat(), written[-1].isoformat()
+            why = dict(missed)[written[-1]]
+            log.error(
+                "policy.missed", policy=name, slots=len(written), first=first, last=last, why=why
+            )

@@ -20,11 +20,11 @@ from tests.builders import (
 from worker.domain.calls import Action, Call
 from worker.domain.filters import Filter, portable
 from worker.domain.outcomes import Outcome
-from worker.domain.plan import FindingLevel
+from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import JobState
 from worker.ports import JobOptions, PlanFacts, PlannedItems
 from worker.services.choose import Work
-from worker.services.planning import enough, make_plan, next_page
+from worker.services.planning import enough, make_plan, may_confirm, next_page
 from worker.services.tools import AccountFacts
 
 ALL = JobOptions(cascade=("comment", "task", "user"))
@@ -219,3 +219,28 @@ def test_a_plan_says_what_the_provider_never_shows() -> None:
     made = plan(facts=some_facts(catalogue=blind), options=JobOptions())
 
     assert [f.text for f in made.findings if f.code == "blind"] == [blind.blind]
+
+
+# --- who confirms --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "items", "refused", "may"),
+    [
+        (JobOptions(auto_confirm=True), 10, False, True),
+        (JobOptions(auto_confirm=True), 11, False, False),
+        (JobOptions(confirms_itself=True), 11, False, True),
+        (JobOptions(confirms_itself=True), 11, True, False),
+        (JobOptions(), 1, False, False),
+    ],
+)
+def test_a_policy_confirms_itself_above_what_a_yes_is_enough_for_and_never_a_refusal(
+    options: JobOptions, items: int, refused: bool, may: bool
+) -> None:
+    refusal = Finding(level=FindingLevel.REFUSAL, code="max_items", text="too many")
+    found = a_plan(items=items, findings=(refusal,) if refused else ())
+    job = a_job(JobState.AWAITING_CONFIRMATION, options=options, plan=found)
+    facts = some_facts()
+    assert facts.confirm.auto_confirm_max == 10
+
+    assert may_confirm(job, facts) is may
