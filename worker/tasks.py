@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from worker.app import app, runtime
-from worker.domain.errors import InvalidInput
+from worker.domain.errors import BulkdelError, InvalidInput
 from worker.services.inbox import request_of
 from worker.telemetry import logger
 
@@ -44,4 +44,7 @@ def submit(self: Any, request: dict[str, Any]) -> str:  # noqa: ANN401  Celery's
 @app.task(name="bulkdel.run_policy")
 def run_policy(name: str) -> None:
     """Run what is due of a policy; what another worker was faster with is left alone."""
-    runtime().policies.settle(name)
+    try:
+        runtime().policies.settle(name)
+    except BulkdelError as error:
+        log.warning("policy.failed", policy=name, what=error.what, fix=error.fix)

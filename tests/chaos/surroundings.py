@@ -157,13 +157,12 @@ def no_beat(scene: Scene) -> None:
 
 
 def two_beats(scene: Scene) -> None:
-    """Two beats at once, each on a schedule of its own."""
+    """Two beats at once, neither knowing of the other."""
     beats = []
     with scene.struck():
-        for number in range(2):
-            schedule = scene.drill.home / f"beat-{number}"
+        for _ in range(2):
             log = scene.drill.home / "beats.log"
-            command = ["env", "-C", str(scene.drill.home), *beat_argv(schedule)]
+            command = ["env", "-C", str(scene.drill.home), *beat_argv()]
             beats.append(spawn(command, extra_env=scene.drill.stack.env, log=log))
     pause(6)
     ended = [beat for beat in beats if beat.ended() is not None]

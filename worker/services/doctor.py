@@ -206,7 +206,7 @@ def _policies(facts: Facts) -> Iterator[Check]:
                 f"bulkdel policy run {policy.name}",
             )
         elif facts.database.fault is None:
-            yield _ok(f"policy {policy.name}", "has run when it was due")
+            yield ok(f"policy {policy.name}", "has run when it was due")
 
 
 _RULES: Sequence[Callable[[Facts], Iterator[Check]]] = (
