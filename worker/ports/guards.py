@@ -59,6 +59,10 @@ class GuardStore(Protocol):
         """Items of an account that went today (UTC) or are promised to jobs other than `but`."""
         ...
 
+    def last_runs(self, policy: str, *, but: str) -> Sequence[int]:
+        """Items of a policy's last runs that deleted, the newest first, without that job's."""
+        ...
+
 
 class HoldBook(Protocol):
     """The holds as people set, read and remove them."""

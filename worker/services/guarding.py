@@ -1,11 +1,12 @@
 """The guards of a plan: what they are held against, and what they say."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from worker.domain.calls import PROJECT
 from worker.domain.guards import GuardNumbers, Measured, check, unreadable
 from worker.domain.holds import NO_HOLDS, Holds
-from worker.domain.plan import Finding
+from worker.domain.plan import Finding, FindingLevel
 from worker.ports import Job, PlannedItems
 from worker.services.tools import AccountFacts, Tools, off
 
@@ -16,6 +17,7 @@ class AtPlan:
 
     holds: Holds = NO_HOLDS
     used_today: int = 0
+    last_runs: Sequence[int] = ()  # items of the policy's runs, the newest first
 
 
 NOTHING_USED = AtPlan()
@@ -24,12 +26,15 @@ NOTHING_USED = AtPlan()
 async def look(tools: Tools, job: Job, holds: Holds) -> AtPlan:
     """What the guards of this job are held against, as it stands now."""
     used = await off(tools.guards.used_today, job.account, but=job.id)
-    return AtPlan(holds=holds, used_today=used)
+    runs: Sequence[int] = ()
+    if job.policy is not None and job.options.guard_max_times_median is not None:
+        runs = await off(tools.guards.last_runs, job.policy, but=job.id)
+    return AtPlan(holds=holds, used_today=used, last_runs=runs)
 
 
-def needs_count(job: Job, facts: AccountFacts) -> bool:  # noqa: ARG001  a policy's job asks too
+def needs_count(job: Job, facts: AccountFacts) -> bool:
     """Whether all projects of the account have to be counted for this job's guards."""
-    return facts.max_percent is not None
+    return facts.max_percent is not None or job.options.guard_max_percent is not None
 
 
 def guard_findings(
@@ -42,11 +47,25 @@ def guard_findings(
         projects=items.by_kind.get(PROJECT, 0) + job.plan.kept.get(PROJECT, 0),
         account_projects=job.account_projects,
         used_today=at_plan.used_today,
+        last_runs=at_plan.last_runs,
     )
     found = check(account_numbers(job, facts), measured)
+    found += [
+        replace(finding, text=f"policy {job.policy}: {finding.text.partition(': submit with')[0]}")
+        for finding in check(policy_numbers(job), measured, level=FindingLevel.ASK)
+    ]
     if at_plan.holds.unreadable and count:
         found.insert(0, unreadable(at_plan.holds.unreadable))
     return found
+
+
+def policy_numbers(job: Job) -> GuardNumbers:
+    """What the policy allows its own runs: above it, a person decides."""
+    return GuardNumbers(
+        max_items=job.options.guard_max_items,
+        max_percent=job.options.guard_max_percent,
+        max_times_median=job.options.guard_max_times_median,
+    )
 
 
 def account_numbers(job: Job, facts: AccountFacts) -> GuardNumbers:

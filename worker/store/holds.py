@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.domain.audit import Entry, Event, account_chain
 from worker.domain.errors import NotFound, Unreachable
+from worker.domain.guards import RUNS
 from worker.domain.holds import Hold, Holds
 from worker.domain.states import HOLDING, ItemState, JobState
 from worker.domain.steps import DELETIONS
@@ -21,7 +22,7 @@ from worker.store.chain import append, lock_heads
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import AUDIT, HOLDS, ITEMS, JOBS
-from worker.store.rows import item_of
+from worker.store.rows import PLAN, item_of
 
 _OPEN = ITEMS.c.state != ItemState.SETTLED.value
 _CHUNK = 500
@@ -114,6 +115,19 @@ class SqlGuards:
     def used_today(self, account: str, *, but: str) -> int:
         with self._db.read() as conn:
             return _used_today(conn, account, db_now(conn), but=but)
+
+    def last_runs(self, policy: str, *, but: str) -> Sequence[int]:
+        """Items of a policy's last runs that deleted, the newest first, without that job's."""
+        ended = (JobState.SUCCEEDED.value, JobState.PARTIALLY_SUCCEEDED.value)
+        wanted = (
+            select(JOBS.c.plan)
+            .where(JOBS.c.policy == policy, JOBS.c.id != but, JOBS.c.state.in_(ended))
+            .where(JOBS.c.dry_run.is_(False), JOBS.c.started_at.is_not(None))
+            .order_by(JOBS.c.created_at.desc())
+            .limit(RUNS)
+        )
+        with self._db.read() as conn:
+            return [PLAN.validate_json(plan).items for plan in conn.execute(wanted).scalars()]
 
 
 def remeasure(conn: Connection, job: Job, at: datetime) -> Remeasured:

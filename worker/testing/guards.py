@@ -12,6 +12,7 @@ class MemoryGuards:
     def __init__(self) -> None:
         self.holds: Holds = NO_HOLDS
         self.used = 0
+        self.runs: Sequence[int] = ()
 
     def live(self, account: str) -> Holds:  # noqa: ARG002  there is one account
         return self.holds
@@ -26,3 +27,6 @@ class MemoryGuards:
 
     def used_today(self, account: str, *, but: str) -> int:  # noqa: ARG002  there is one job
         return self.used
+
+    def last_runs(self, policy: str, *, but: str) -> Sequence[int]:  # noqa: ARG002  there is one policy
+        return self.runs
