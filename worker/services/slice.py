@@ -7,7 +7,7 @@ A slice never sleeps for a permit: it ends, and says when the account is due aga
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -40,7 +40,7 @@ OUTAGE_AFTER = 10
 """Calls in a row without an answer, after which the provider counts as down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Flight:
     """A call that is under way, its permit, and its task."""
 
@@ -71,6 +71,7 @@ class Slice:
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
     _end: Ending | None = None
+    _took: float = 0.0  # seconds of the last commit
     _failures: int = 0  # calls in a row without an answer
     _flying: list[Flight] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
@@ -133,6 +134,7 @@ class Slice:
             opens=[item for work in works for item in work.items],
             listing=[work.job_id for work in works if is_listing(work)],
         )
+        began = self.tools.clock()
         try:
             committed = await off(self.tools.work.commit, self.lease, batch, self.tools.lease)
         except BaseException:
@@ -140,6 +142,7 @@ class Slice:
                 self.permits.give_back(permit, used=False)
             raise
         self._done.clear()
+        self._took = self.tools.clock() - began
         before = self.jobs
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
         queue.landed(batch.done)
@@ -159,7 +162,11 @@ class Slice:
     async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""
         tasks = [flight.task for flight in self._flying]
-        await asyncio.wait(tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED)
+        landed, rest = await asyncio.wait(
+            tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED
+        )
+        if landed and rest:
+            await asyncio.wait(rest, timeout=self._linger(landed))
         for flight in [flight for flight in self._flying if flight.task.done()]:
             answer = flight.task.result()
             done = await self._result(flight, answer)
@@ -176,6 +183,11 @@ class Slice:
                 await self.permits.obey(answer, self.lease.now)
             except GateClosed as closed:
                 self._end = self._end or closed_gate(closed)
+
+    def _linger(self, landed: Collection[asyncio.Task[Answer]]) -> float:
+        """Seconds to wait for more of a wave: one commit for many costs little more than one."""
+        slowest = max(task.result().duration for task in landed)
+        return min(self._took / 2, slowest / timedelta(seconds=16))
 
     async def _result(self, flight: Flight, answer: Answer) -> Done:
         facts, jitter = self.tools.facts, self.tools.jitter()

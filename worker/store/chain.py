@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Row, Table, bindparam, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from worker.domain.audit import (
@@ -79,13 +79,22 @@ def lock_heads(connection: Connection, chains: Collection[str]) -> dict[str, Hea
     if not names:
         return {}
     if connection.dialect.name == "postgresql":
-        connection.execute(_PG_MAKE_HEADS, {"chains": names, "genesis": GENESIS})
-        rows = connection.execute(_PG_LOCK_HEADS, {"chains": names})
+        rows = _pg_locked(connection, names)
     else:
         fresh = [{"chain": name, "seq": 0, "hash": GENESIS} for name in names]
         connection.execute(_SQLITE_MAKE_HEADS, fresh)
-        rows = connection.execute(_SQLITE_HEADS, {"chains": names})
+        rows = connection.execute(_SQLITE_HEADS, {"chains": names}).all()
     return {chain: Head(seq, last) for chain, seq, last in rows}
+
+
+def _pg_locked(connection: Connection, names: list[str]) -> Sequence[Row[Any, Any, Any]]:
+    """One head is there nearly always; several are made first, to be locked in their order."""
+    if len(names) == 1:
+        rows = connection.execute(_PG_LOCK_HEADS, {"chains": names}).all()
+        if rows:
+            return rows
+    connection.execute(_PG_MAKE_HEADS, {"chains": names, "genesis": GENESIS})
+    return connection.execute(_PG_LOCK_HEADS, {"chains": names}).all()
 
 
 def append(

@@ -7,6 +7,7 @@ made on first use and belong to one process, so a fork never shares a connection
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
+    DisconnectionError,
     InterfaceError,
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from worker.domain.audit import Entry
 from worker.domain.errors import InvalidInput, Unreachable
@@ -41,10 +43,9 @@ _PG_CONNECT = {
     "application_name": "bulkdel",
     "tcp_user_timeout": 20_000,  # a server that went away without a word
 }
-_PG_GUARDS = (
-    "SELECT set_config('lock_timeout', '10s', true), "
-    "set_config('idle_in_transaction_session_timeout', '60s', true)"
-)
+_PG_GUARDS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+_PING_AFTER = 1.0
+"""Seconds of rest after which a connection is tried before it is used: a ping is a round trip."""
 # SQLite files everything under OperationalError, "no such table" and bad SQL too.
 _SQLITE_OUR_FAULT = frozenset(
     {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE}
@@ -81,10 +82,15 @@ def database_url(text: str) -> URL:
     return url
 
 
-def writing_engine(url: URL, *, foreign_keys: bool = True) -> Engine:
-    """An engine for transactions that write. Migrations alone go without foreign keys."""
+def writing_engine(url: URL, *, foreign_keys: bool = True, guards: bool = False) -> Engine:
+    """An engine for transactions that write. Migrations alone go without foreign keys.
+
+    With `guards` no statement waits for a lock for long, and no transaction stays open idle.
+    """
     if url.get_backend_name() == "postgresql":
-        return create_engine(url, pool_pre_ping=True, connect_args=dict(_PG_CONNECT), **_POOL)
+        engine = create_engine(url, connect_args=dict(_PG_CONNECT), **_POOL)
+        _set_up_postgresql(engine, guards=guards)
+        return engine
     _make_folder(url)
     engine = create_engine(url, **_POOL)
     keys = "ON" if foreign_keys else "OFF"
@@ -117,6 +123,32 @@ def _make_folder(url: URL) -> None:
             f"the database's folder cannot be made: {error}",
             fix="check BULKDEL_DATABASE_URL and the rights on the folder",
         ) from None
+
+
+def _set_up_postgresql(engine: Engine, *, guards: bool) -> None:
+    def on_connect(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        if guards:
+            cursor.execute(_PG_GUARDS)
+        cursor.close()
+        connection.commit()
+
+    def on_checkin(_connection: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+        entry.info["rests_since"] = time.monotonic()
+
+    def on_checkout(
+        connection: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+    ) -> None:
+        if time.monotonic() - entry.info.get("rests_since", float("inf")) < _PING_AFTER:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes a new one, and forgets the rest
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "checkin", on_checkin)
+    event.listen(engine, "checkout", on_checkout)
 
 
 def _set_up_sqlite(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
@@ -169,8 +201,6 @@ class Database:
         written: list[Entry] = []
         with self._translated(), self._here().writing.begin() as connection:
             connection.info[WRITTEN] = written
-            if self.dialect == "postgresql":
-                connection.exec_driver_sql(_PG_GUARDS)
             yield connection
         if self._tell is not None:
             self._tell(written)
@@ -208,7 +238,7 @@ class Database:
             if engines is not None:  # the parent's: forget its connections, do not close them
                 engines.reading.dispose(close=False)
                 engines.writing.dispose(close=False)
-            writing = writing_engine(self._url)
+            writing = writing_engine(self._url, guards=True)
             engines = _Engines(os.getpid(), writing, _reading_engine(self._url, writing))
             self._engines = engines
         return engines

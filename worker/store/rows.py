@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -27,6 +28,17 @@ BULK = TypeAdapter(Bulk)
 _DELETIONS = TOGETHER | {Step.DELETE}
 
 
+@lru_cache(maxsize=512)
+def _options(text: str) -> JobOptions:
+    """Options as kept; a job's row is read with every group commit, and changes hardly ever."""
+    return OPTIONS.validate_json(text)
+
+
+@lru_cache(maxsize=512)
+def _plan(text: str) -> PlanFacts:
+    return PLAN.validate_json(text)
+
+
 def job_of(row: Row[Any]) -> Job:
     """A job as read from its row."""
     waiting = None
@@ -44,7 +56,7 @@ def job_of(row: Row[Any]) -> Job:
         provider=row.provider,
         place=row.place,
         action=row.action,
-        options=OPTIONS.validate_json(row.options),
+        options=_options(row.options),
         dry_run=row.dry_run,
         state=JobState(row.state),
         waiting_on=waiting,
@@ -60,7 +72,7 @@ def job_of(row: Row[Any]) -> Job:
         start_at=row.start_at,
         stopping=row.stopping,
         paused_from=JobState(row.paused_from) if row.paused_from else None,
-        plan=PLAN.validate_json(row.plan),
+        plan=_plan(row.plan),
         bulk=BULK.validate_json(row.bulk),
         canary_position=row.canary_position,
         list_cursor=row.list_cursor,

@@ -230,7 +230,8 @@ def _settle_done(
     beside = [
         entries.of_settled(item, jobs[item.job_id], lease.owner) for item in [*spared, *follow]
     ]
-    append(conn, [*calls, *beside], heads=heads)
+    # Who writes to these chains holds the account's row: no entry is younger than the fence.
+    append(conn, [*calls, *beside], heads=heads, at=lease.now)
     return [*spared, *settled, *follow]
 
 
