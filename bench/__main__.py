@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 
-from bench.rows import accounts, bulk, cost, fairness, growth, throughput, utilisation
+from bench.rows import (
+    accounts,
+    bulk,
+    cost,
+    fairness,
+    growth,
+    pools,
+    throughput,
+    utilisation,
+)
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Line, as_json, shown
 
 ROWS: Mapping[str, Callable[[Scale, Path], Iterator[Line]]] = {
-    row.NAME: row.run for row in (throughput, bulk, utilisation, accounts, fairness, growth, cost)
+    row.NAME: row.run
+    for row in (throughput, bulk, utilisation, accounts, fairness, growth, cost, pools)
 }
 RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")
 
