@@ -35,7 +35,10 @@ class Catalogue:
 
     def kind(self, name: str) -> Kind:
         """The kind of that name; KeyError if the provider has none."""
-        return {kind.name: kind for kind in (self.project, *self.children)}[name]
+        for kind in (self.project, *self.children):
+            if kind.name == name:
+                return kind
+        raise KeyError(name)
 
     def rank(self, name: str) -> int:
         """Place in the order of deletion; the project comes last."""

@@ -1,6 +1,7 @@
 """Texts of providers without the secrets they repeat: of the call, and of calls behind it."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 HIDDEN: Final = "[secret]"
@@ -18,6 +19,7 @@ _NAMED = re.compile(
 _IN_URLS = re.compile(r"(https?://)[^/\s@]+@", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1_000)  # providers say the same few sentences again and again
 def scrub(text: str) -> str:
     """The text with every value that looks like a credential hidden."""
     said = _SCHEMES.sub(lambda found: f"{found[1] or found[2]} {HIDDEN}", text)
