@@ -14,6 +14,7 @@ import pytest
 
 from tests import generate_configuration
 from worker.cli import cli, errors, exits
+from worker.cli.report_files import write_report
 from worker.config.describe import describe
 from worker.domain.audit import EXPORTED, Event
 from worker.domain.calls import Seen, Target
@@ -281,6 +282,12 @@ def test_the_fields_of_a_certificate_are_those_of_the_page() -> None:
 
     paper = certificate_view(a_job(JobState.FAILED), counts_of(), seq=1, head="0", at=NOW, late=0)
     assert words(row["prints"]) == set(paper)
+
+
+def test_the_fields_of_a_manifest_are_those_of_the_page(tmp_path: Path) -> None:
+    manifest = write_report(a_job(JobState.FAILED), iter([]), tmp_path / "report")
+
+    assert first_words(JSON, "manifest field") == list(manifest)
 
 
 def test_the_fields_of_a_check_are_those_of_the_page() -> None:
