@@ -10,6 +10,7 @@ from click.testing import Result
 
 from tests.unit.cli.conftest import ONE, Played
 from tests.unit.test_documents import CALLS, arguments
+from worker.domain.outcomes import Outcome
 
 RUN_ON = {"up", "worker", "beat", "sandbox", "demo"}
 """They do not end by themselves, or run a whole job: acceptance tests run them."""
@@ -39,8 +40,9 @@ def suited(
     monkeypatch.setenv("BULKDEL_TEST_TOKEN", "t")
     config.write_text(config.read_text() + CRM)
     Path("ids.csv").write_text("project_id\n101\n102\n103\n104\n")
+    worker.ends = {"460000000044019": Outcome.FAILED_REFUSED}
     done = bulkdel("submit", *ONE, "--ids", "460000000044019", "--yes", "--wait=30s", "--json")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 3, done.output
     job = json.loads(done.stdout)["id"]
     return {"JOB": job, "10342": str(next(worker.desk.jobs.items(job)).id)}
 
