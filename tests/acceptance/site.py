@@ -147,7 +147,7 @@ class Site:
             problems = [one for job in jobs for one in verify(database, job["id"]).problems]
         finally:
             database.dispose()
-        assert problems == []
+        assert problems == [], problems
         self._agree(items, audit)
 
     def judge_as_told(self, job: Reply) -> None:
@@ -159,7 +159,8 @@ class Site:
     def _agree(self, items: Sequence[Reply], audit: Sequence[Reply]) -> None:
         living = self.stack.control.state(self.organization)
         seen = Evidence(ledger=self.ledger(), living=living, items=items, audit=audit)
-        assert compare(seen) == []
+        found = compare(seen)
+        assert found == [], found
 
     def _counts_agree(self, job: Reply) -> None:
         counts = self.show(job)["counts"]
@@ -168,5 +169,5 @@ class Site:
         stored = {row[0]: row[1] for row in self.sql(asked, job=job["id"])}
         buckets = ("succeeded", "skipped", "failed", "unprocessed", "unknown", "open")
         assert sum(counts[bucket] for bucket in buckets) == counts["total"]
-        assert counts["by_outcome"] == stored
-        assert report["counts"] == counts
+        assert counts["by_outcome"] == stored, (counts, stored)
+        assert report["counts"] == counts, (report["counts"], counts)

@@ -1,6 +1,8 @@
 """One round: a job in the middle of its work, a fault, and three ledgers compared afterwards."""
 
+import json
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -116,7 +118,20 @@ class Scene:
         self.told.recovery = self._recovery()
         if self.told.recovery > RECOVERS_WITHIN:
             self.told.violations.append(f"moved again after {self.told.recovery:.0f} s")
-        self.told.violations += self.drill.witnessed()
+        self.told.violations += self._without_intent()
+
+    def _without_intent(self) -> list[str]:
+        """Calls that left with no intent open, less those of a late process."""
+        seen = self.drill.witnessed()
+        if not self.loosens:
+            return seen
+        asked = (
+            "SELECT external_id FROM audit_entries WHERE event = 'attempt.lost' "
+            "AND job_id IN (:one, :other)"
+        )
+        jobs = {"one": self.job["id"], "other": self.other["id"]}
+        lost = {external_id for (external_id,) in self.site.sql(asked, **jobs)}
+        return [line for line in seen if json.loads(line)["id"] not in lost]
 
     def _invariants(self, site: Site, job: Reply) -> None:
         invariants.check(site, job, crashes=self.crashes, loosens=self.loosens)
@@ -125,7 +140,8 @@ class Scene:
         try:
             look()
         except AssertionError as error:
-            self.told.violations.append(str(error)[:1500])
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.told.violations.append(f"{where.name}: {error}"[:1500])
 
     def _recovery(self) -> float:
         """Seconds from the mending of the fault to the next call of each job that had any left."""

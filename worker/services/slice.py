@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.domain.bulk import Stage
-from worker.domain.calls import Answer
+from worker.domain.calls import Answer, Call
 from worker.domain.limits import Grant, Permit, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
@@ -70,6 +70,7 @@ class Slice:
     calm: bool = True  # False: the provider was down a moment ago, so one call goes first
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
+    _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
     _failures: int = 0  # calls in a row without an answer
@@ -134,7 +135,7 @@ class Slice:
             opens=[item for work in works for item in work.items],
             listing=[work.job_id for work in works if is_listing(work)],
         )
-        began = self.tools.clock()
+        asked = self.tools.clock()
         try:
             committed = await off(self.tools.work.commit, self.lease, batch, self.tools.lease)
         except BaseException:
@@ -142,7 +143,7 @@ class Slice:
                 self.permits.give_back(permit, used=False)
             raise
         self._done.clear()
-        self._took = self.tools.clock() - began
+        self._took, self._renewed = self.tools.clock() - asked, asked
         before = self.jobs
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
         queue.landed(batch.done)
@@ -155,9 +156,20 @@ class Slice:
         return opened
 
     def _start(self, work: Work, permit: Permit, queue: Queue) -> Flight:
-        call = asyncio.create_task(self.tools.provider.perform(work.call))
+        call = asyncio.create_task(self._send(work.call, self._renewed))
         job = self.jobs[work.job_id]
         return Flight(work=work, job=job, permit=permit, task=call, known=queue.known)
+
+    async def _send(self, call: Call, renewed: float) -> Answer:
+        """Make the call, unless it could still be under way when the lease has run out.
+
+        So a process that was frozen after its commit sends nothing behind the next holder's back.
+        """
+        left = self.tools.lease.total_seconds() - (self.tools.clock() - renewed)
+        if left < self.tools.facts.call_timeout.total_seconds():
+            said = "not sent: this worker stood still for too long"
+            return Answer(verdict=Verdict.NOT_SENT, error_class="stale", message=said)
+        return await self.tools.provider.perform(call)
 
     async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""

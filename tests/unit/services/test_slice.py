@@ -63,6 +63,26 @@ async def test_no_call_without_a_permit_and_an_intent_before_it() -> None:
     assert seen == [(what, n) for n in (1, 2, 3) for what, n in (("intent", n), ("call", 1))]
 
 
+async def test_a_call_whose_worker_stood_still_since_its_intent_does_not_leave() -> None:
+    stands = [timedelta(seconds=29)]
+
+    def freeze(batch: Batch) -> None:
+        if batch.opens and stands:
+            bench.clock.advance(stands.pop())
+
+    bench = Bench(script=always(OK), items=[an_item(1)], on_commit=freeze)
+
+    await bench.work()
+
+    assert bench.provider.calls == []
+    assert bench.gate.returned[0].used is False
+
+    bench.clock.advance(timedelta(minutes=1))
+    await bench.work()
+
+    assert bench.deleted == ["42"]
+
+
 async def test_every_call_reaches_the_record_once() -> None:
     bench = Bench(script=in_turn(an_answer(Verdict.REFUSED), an_answer(Verdict.THROTTLED), OK))
 
