@@ -35,7 +35,7 @@ def chunks(store: Store) -> Chunks:
 
 def by_chunks(store: Store, chunks: Chunks, bulk: Bulk = ON) -> tuple[Lease, Job]:
     """A running job of six projects that go by chunks."""
-    lease, job = store.running({id_: () for id_ in IDS})
+    lease, job = store.running(dict.fromkeys(IDS, ()))
     put(store, chunks, lease, job, bulk, dict.fromkeys(IDS, (ItemState.PENDING, CHUNK)))
     return lease, store.jobs.get(job.id)
 

@@ -19,7 +19,7 @@ from worker.domain.states import ItemState, JobState
 from worker.domain.steps import Progress, Step
 from worker.ports import Item, Job, Lease
 from worker.services.choose import Work
-from worker.services.proof import reads_pages
+from worker.services.proof import page_read_next, reads_pages
 from worker.services.refresh import again, is_old
 from worker.services.tools import Tools, off
 
@@ -195,10 +195,7 @@ def _may_read(job: Job, lease: Lease) -> bool:
 
 
 def _next_page(job: Job) -> Work:
-    bulk = job.bulk
-    at_page = _cursor(bulk.reading.page) if bulk.reading else ""
-    cursor = bulk.cursor if bulk.stage is Stage.REFRESH else at_page
-    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=cursor))
+    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=page_read_next(job)))
 
 
 async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:
@@ -209,11 +206,6 @@ async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:
     items = await off(tools.chunks.unproven, job.id)
     reads = {i.id: (ItemState.PENDING, replace(i.progress, step=Step.LOOK)) for i in items}
     await _write(tools, lease, job, job.bulk, reads)
-
-
-def _cursor(page: int) -> str:
-    """The first page goes without one, as for a listing that just begins."""
-    return str(page) if page > 1 else ""
 
 
 def is_refused_as_such(work: Work, answer: Answer) -> bool:

@@ -10,6 +10,7 @@ from worker.domain.errors import LeaseLost
 from worker.domain.states import JobState, Waiting
 from worker.ports import AccountRow, Batch, EndStore, Job, Lease, WaitingOn, WorkStore
 from worker.ratelimit.port import GateClosed
+from worker.services.proof import page_read_next, reads_pages
 from worker.services.queue import why_left_out
 from worker.services.slice import Ending, Slice, closed_gate
 from worker.services.standing import held_up
@@ -174,8 +175,9 @@ def _of_job(job: Job, lease: Lease) -> WaitingOn:
     waits = held_up(job, lease.now)
     if waits is not None:
         return waits
-    if job.list_tries and not job.listed:
-        sentence = f"page {job.list_cursor or '1'} of the listing cannot be read"
+    if job.list_tries and (reads_pages(job) or not job.listed):
+        page = page_read_next(job) if reads_pages(job) else job.list_cursor
+        sentence = f"page {page or '1'} of the listing cannot be read"
         return WaitingOn(
             code=Waiting.PROVIDER_OUTAGE, sentence=sentence, next_wake=job.list_due_at
         )

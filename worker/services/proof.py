@@ -23,6 +23,15 @@ def reads_pages(job: Job) -> bool:
     return job.bulk.stage is Stage.PROOF or (job.bulk.reads_pages and not job.stopping)
 
 
+def page_read_next(job: Job) -> str:
+    """The cursor of the page that such a job reads next; empty for the first."""
+    bulk = job.bulk
+    if bulk.stage is Stage.REFRESH:
+        return bulk.cursor
+    page = bulk.reading.page if bulk.reading else 1
+    return str(page) if page > 1 else ""
+
+
 def waits_for_proof(matched: Mapping[str, Item]) -> list[Item]:
     """The items among those that a page shows of which it proves something."""
     return [item for item in matched.values() if item.progress.step is Step.PROVE]

@@ -25,12 +25,9 @@ from worker.services.proof import proof_of, reads_pages, waits_for_proof
 from worker.services.queue import Queue
 from worker.services.refresh import refreshed
 from worker.services.results import Rules, ids_shown, is_listing, page_of, result_of
+from worker.services.span import Span
 from worker.services.tools import Tools, off
 
-SHORT = 0.5
-"""Seconds in which a slice starts new calls."""
-LONG = 4.0
-"""The same while no other account waits."""
 RENEW = 5.0
 """Seconds after which a lease is renewed even if no call came back."""
 GATE_RETRY = timedelta(seconds=5)
@@ -83,7 +80,7 @@ class Slice:
     async def run(self) -> Ending:
         """Work until nothing is due, permits run out or the time is over."""
         queue = Queue(self.tools)
-        time = _Time(self.tools, self.lease.account)
+        time = Span(self.tools, self.lease.account)
         await self._commit((), queue)
         while True:
             if self._may_start() and await time.is_left():
@@ -293,21 +290,3 @@ def _has_moved(job: Job, jobs: Mapping[str, Job]) -> bool:
     """Whether what was loaded for the job must not leave any more."""
     there = jobs.get(job.id)
     return there is None or (there.state, there.stopping) != (job.state, job.stopping)
-
-
-class _Time:
-    """How long a slice may start calls: half a second, or more while no other account waits."""
-
-    def __init__(self, tools: Tools, account: str) -> None:
-        self._tools, self._account = tools, account
-        self._until = tools.clock() + SHORT
-        self._last = tools.clock() + LONG
-
-    async def is_left(self) -> bool:
-        now = self._tools.clock()
-        if now < self._until:
-            return True
-        if now >= self._last or not await off(self._tools.accounts.is_alone, self._account):
-            return False
-        self._until = min(now + SHORT, self._last)
-        return True

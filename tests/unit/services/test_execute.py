@@ -7,6 +7,8 @@ import pytest
 
 from tests.builders import EPOCH, a_job, a_progress, a_purse, an_answer, an_item, shows, some_facts
 from tests.unit.services.bench import Bench, always, in_turn
+from worker.domain.backwards import Backwards
+from worker.domain.bulk import Bulk, Stage
 from worker.domain.calls import Call
 from worker.domain.outcomes import Verdict
 from worker.domain.states import ItemState, JobState, Waiting
@@ -345,6 +347,23 @@ async def test_a_listing_that_cannot_be_read_is_an_outage_of_its_job_alone() -> 
     waiting = bench.store.waiting["j-1"]
     assert (waiting.code, waiting.next_wake) == (Waiting.PROVIDER_OUTAGE, EPOCH + A_MINUTE)
     assert waiting.sentence == "page 3 of the listing cannot be read"
+    assert bench.provider.calls == []
+
+
+async def test_a_page_of_the_proof_that_cannot_be_read_is_said_too() -> None:
+    reading = Bulk(stage=Stage.PROOF, reading=Backwards(page=4, goes_down=True))
+    proving = a_job(
+        JobState.RUNNING,
+        bulk=reading,
+        listed=True,
+        list_tries=2,
+        list_due_at=EPOCH + A_MINUTE,
+    )
+    bench = Bench(script=always(OK), jobs=[proving], items=[])
+
+    await bench.work()
+
+    assert bench.store.waiting["j-1"].sentence == "page 4 of the listing cannot be read"
     assert bench.provider.calls == []
 
 
