@@ -71,9 +71,9 @@ async def seen_through(stage: Stage, job_id: str, wreck: Wreck | None = None) ->
             return job
         if job.state is JobState.PAUSED:
             stage.desk.jobs.change(job_id, control.resume(actor="ada"))
-        else:
+        elif not job.stopping:
             confirm(stage, job)
-    raise AssertionError(stage.desk.jobs.get(job_id))
+    raise AssertionError(f"{job_id} halts again and again")
 
 
 async def judged(stage: Stage, job: Job) -> None:
@@ -242,7 +242,7 @@ async def test_a_lost_canary_is_looked_at_before_a_plan_without_chunks_is_made(
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("number", [14, 17, 20, 23, 26, 29, 32])
+@pytest.mark.parametrize("number", [14, 19, 24, 29, 33])
 async def test_a_holder_that_dies_at_any_write_leaves_nothing_undone_or_untrue(
     stage: Stage, number: int, *, after: bool
 ) -> None:
@@ -257,7 +257,7 @@ async def test_a_holder_that_dies_at_any_write_leaves_nothing_undone_or_untrue(
     assert outcomes(stage, job) == {"failed_refused": refused, "deleted": set(ids) - refused}
 
 
-@pytest.mark.parametrize("number", [13, 16, 19, 22, 25])
+@pytest.mark.parametrize("number", [13, 16, 20, 25])
 async def test_a_cancelled_job_says_what_is_gone_and_what_is_left(
     stage: Stage, number: int
 ) -> None:
