@@ -172,6 +172,20 @@ def calls_of(count: int, *, size: int, pages: int, page_size: int) -> dict[str, 
     return {endpoint: number for endpoint, number in calls.items() if number}
 
 
+def assumed_pages(read: int, count: int, *, is_whole: bool) -> int:
+    """How long the listing is taken to be, of which planning read so many pages.
+
+    Where planning stopped early, as it had found all it looked for, nobody knows: a listing much
+    longer than this is given up, and each of the `count` projects is read instead.
+    """
+    return read if is_whole else read + count // 4
+
+
+def is_too_long(reading: Backwards | None, unproven: int) -> bool:
+    """Whether a listing turned out to have more pages than there are projects to prove."""
+    return reading is not None and not reading.goes_down and reading.low > unproven
+
+
 def proven_by_reads(count: int, pages: int) -> bool:
     """Whether a read each is no dearer than the listing, as long as planning found it."""
     return count <= pages

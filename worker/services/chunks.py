@@ -10,6 +10,7 @@ from worker.domain.bulk import (
     Probe,
     Stage,
     advise,
+    is_too_long,
     place_of,
     proven_by_reads,
 )
@@ -175,7 +176,7 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     if job.state not in _STATES or stage in {Stage.NONE, Stage.CANARY}:
         return False
     if reads_pages(job):
-        return _next_page(job) if _may_read(job, lease) else False
+        return await _read_on(tools, lease, job)
     if stage is Stage.PROVEN:
         while await off(tools.chunks.settle_gone, lease, job, GONE):
             pass
@@ -190,11 +191,14 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     return True
 
 
-def _may_read(job: Job, lease: Lease) -> bool:
-    return job.list_due_at is None or job.list_due_at <= lease.now
-
-
-def _next_page(job: Job) -> Work:
+async def _read_on(tools: Tools, lease: Lease, job: Job) -> Work | bool:
+    if job.list_due_at is not None and job.list_due_at > lease.now:
+        return False
+    if job.bulk.reading is not None:
+        left = await off(tools.chunks.left, job.id)
+        if is_too_long(job.bulk.reading, left.unproven):
+            await _read_each(tools, lease, job)
+            return True
     return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=page_read_next(job)))
 
 
@@ -202,10 +206,15 @@ async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:
     """A read each where that is cheaper than the listing, else the listing."""
     if not proven_by_reads(unproven, job.list_pages):
         await _write(tools, lease, job, replace(job.bulk, stage=Stage.PROOF, reading=None))
-        return
+    else:
+        await _read_each(tools, lease, job)
+
+
+async def _read_each(tools: Tools, lease: Lease, job: Job) -> None:
     items = await off(tools.chunks.unproven, job.id)
     reads = {i.id: (ItemState.PENDING, replace(i.progress, step=Step.LOOK)) for i in items}
-    await _write(tools, lease, job, job.bulk, reads)
+    bulk = replace(job.bulk, stage=Stage.ON, reading=None)
+    await _write(tools, lease, job, bulk, reads)
 
 
 def is_refused_as_such(work: Work, answer: Answer) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.bulk import LEAST, PAIR, Bulk, Stage, calls_of
+from worker.domain.bulk import LEAST, PAIR, Bulk, Stage, assumed_pages, calls_of
 from worker.domain.calls import PROJECT, TIMER, Action, Call
 from worker.domain.canary import canary_size
 from worker.domain.filters import Filter
@@ -105,7 +105,8 @@ def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:
 
 
 def _chunk_calls(job: Job, count: int, facts: AccountFacts) -> dict[str, int]:
-    return calls_of(count, size=facts.bulk_size, pages=job.list_pages, page_size=facts.page_size)
+    pages = assumed_pages(job.list_pages, count, is_whole=not job.list_cursor)
+    return calls_of(count, size=facts.bulk_size, pages=pages, page_size=facts.page_size)
 
 
 def _asks(job: Job, plan: PlanFacts) -> WaitingOn:
