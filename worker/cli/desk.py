@@ -1,6 +1,7 @@
 """The desk as commands open it: by the environment, with a bell."""
 
 import os
+from concurrent.futures import Future
 from datetime import timedelta
 from threading import Thread
 from time import monotonic
@@ -33,23 +34,27 @@ class LateBell:
 
     def __init__(self, settings: "Settings") -> None:
         self._settings = settings
-        self._ringing: dict[Thread, float] = {}
+        self._ringing: list[tuple[Thread, Future[float]]] = []
 
     def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
         """Ask for a slice of this account."""
-        ringing = Thread(target=self._ring, args=(account, after), daemon=True)
-        self._ringing[ringing] = monotonic() + _LONGEST_RING
+        began: Future[float] = Future()
+        ringing = Thread(target=self._ring, args=(account, after, began), daemon=True)
+        self._ringing.append((ringing, began))
         ringing.start()
 
     def finish(self) -> None:
         """Let rings come to their end before the program does, within their time."""
-        for ringing, end in self._ringing.items():
-            ringing.join(max(end - monotonic(), 0))
+        for ringing, began in self._ringing:
+            # The time is the broker's: on a busy machine the import alone may take longer.
+            ringing.join(max(began.result() + _LONGEST_RING - monotonic(), 0))
 
-    def _ring(self, account: str, after: timedelta) -> None:
-        from worker.app import CeleryBell
-        from worker.telemetry import configure
-
+    def _ring(self, account: str, after: timedelta, began: Future[float]) -> None:
+        try:
+            from worker.app import CeleryBell
+            from worker.telemetry import configure
+        finally:
+            began.set_result(monotonic())
         if self._settings.log_level != "debug":
             configure("error")  # a lost doorbell is no news to a person
         CeleryBell(self._settings).ring(account, after)
