@@ -255,12 +255,14 @@ def test_a_paused_job_that_is_cancelled_says_what_it_waits_for() -> None:
     ],
 )
 def test_what_nobody_saw_through_in_a_day_is_ended(state: JobState, end: JobState) -> None:
-    note = overdue(a_job(state), LATE)
+    job = a_job(state, planned_at=None if state is JobState.PLANNING else EPOCH)
+
+    note = overdue(job, LATE)
 
     assert isinstance(note, Note)
     assert note.columns == {"stopping": end.value}
     assert end in JOB_MOVES[state]
-    assert overdue(a_job(state), EPOCH + PLAN_LIVES) is None
+    assert overdue(job, EPOCH + PLAN_LIVES) is None
 
 
 @pytest.mark.parametrize(
