@@ -101,7 +101,7 @@ def test_7_a_loop_in_a_shell(site: Site) -> None:
 
 def test_8_ctrl_c(site: Site) -> None:
     ids = site.seed(3)
-    site.stack.control.latency(6)
+    site.stack.control.latency(3)
     waiting = site.stack.begin(
         "submit", "--account", site.account, "--ids", ",".join(ids), *GIVEN, "--no-input", "--wait"
     )
