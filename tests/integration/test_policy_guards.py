@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.stage import ORGANIZATION, Stage, on_stage
+from tests.integration.stage import ORGANIZATION, TOKEN, Stage, on_stage
 from worker.domain.plan import FindingLevel
 from worker.domain.states import JobState
 from worker.policies import PolicyDesk
@@ -26,8 +26,12 @@ guard = { GUARD }
 
 @pytest.fixture
 async def stage(
-    request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    sqlite_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Stage]:
+    monkeypatch.setenv("STAGE_TOKEN", TOKEN)
     more = POLICY.replace("GUARD", request.param)
     async with on_stage(sqlite_url, tmp_path, more=more) as stage:
         yield stage

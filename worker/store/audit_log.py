@@ -6,10 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, func, select
+from sqlalchemy import (
+    CompoundSelect,
+    Row,
+    Select,
+    Table,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from worker.domain.audit import EXPORTED, Event, canonical_at
@@ -21,6 +32,9 @@ from worker.store.models import Base
 _ENTRIES: Table = Base.metadata.tables["audit_entries"]
 _E = _ENTRIES.c
 _AT_ONCE = 500
+_EPOCH, _MICRO = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
+_Place = tuple[datetime, int]
+_Statement = Select[Any] | CompoundSelect[Any]
 _BY_VALUE = ("account", "kind", "external_id", "actor", "event", "item_id")
 _CALLS = (Event.CALL, Event.CALL_LATE, Event.ATTEMPT_LOST)
 
@@ -47,7 +61,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """An entry as exported; `id` is its place in the log, to page by."""
+    """An entry as exported; `id` is its number, to page by together with `at`."""
 
     id: int
     chain: str
@@ -88,7 +102,7 @@ def query(
     They are read as they are taken, so memory stays flat. Raises InvalidInput for a cursor of
     another filter or of nobody's.
     """
-    start = 0 if after is None else _read_cursor(after, wanted)
+    start = None if after is None else _read_cursor(after, wanted)
     if limit is not None and limit < 0:
         raise InvalidInput("a limit cannot be less than nothing")
     return _stream(database, _selected(wanted, start, limit))
@@ -96,7 +110,8 @@ def query(
 
 def cursor_of(entry: AuditEntry, wanted: Filter) -> str:
     """The cursor to go on after this entry."""
-    return _encode(f"{entry.id}.{_digest(wanted)}")
+    micros = (entry.at - _EPOCH) // _MICRO
+    return _encode(f"{micros}.{entry.id}.{_digest(wanted)}")
 
 
 def calls_since(database: Database, account: str, since: datetime) -> list[datetime]:
@@ -128,24 +143,50 @@ def _calls(account: str, since: datetime, what: ColumnElement[Any]) -> Select[tu
     )
 
 
-def _selected(wanted: Filter, start: int, limit: int | None) -> Select[Any]:
-    found = select(_E.id, *(_E[name] for name in EXPORTED)).where(_E.id > start).order_by(_E.id)
-    for name in _BY_VALUE:
-        value = getattr(wanted, name)
-        if value is not None:
-            found = found.where(_E[name] == value)
-    if wanted.job is not None:
-        found = found.where(_E.job_id == wanted.job)
-    if wanted.outcome:
-        found = found.where(_E.outcome.in_([outcome.value for outcome in wanted.outcome]))
-    if wanted.since is not None:
-        found = found.where(_E.at >= wanted.since)
-    if wanted.until is not None:
-        found = found.where(_E.at < wanted.until)
+def _selected(wanted: Filter, start: _Place | None, limit: int | None) -> _Statement:
+    """The entries by the time they were written, and by number within one transaction.
+
+    Every index of the log ends in this order, so that a page is a range of one of them. Several
+    outcomes are several such ranges, merged.
+    """
+    arms = [_arm(wanted, outcome, start, limit) for outcome in wanted.outcome or (None,)]
+    if len(arms) == 1:
+        return arms[0]
+    # SQLite takes no order inside of an arm unless it is a subquery.
+    merged = union_all(*(select(arm.subquery()) for arm in arms) if limit is not None else arms)
+    found = merged.order_by(text("at"), text("id"))
     return found if limit is None else found.limit(limit)
 
 
-def _stream(database: Database, statement: Select[Any]) -> Iterator[AuditEntry]:
+def _arm(
+    wanted: Filter, outcome: Outcome | None, start: _Place | None, limit: int | None
+) -> Select[Any]:
+    found = select(_E.id, *(_E[name] for name in EXPORTED)).where(*_narrowed(wanted))
+    if outcome is not None:
+        found = found.where(_E.outcome == outcome.value)
+    if start is not None:
+        here = tuple_(literal(start[0], _E.at.type), literal(start[1], _E.id.type))
+        found = found.where(tuple_(_E.at, _E.id) > here)
+    if limit is None and len(wanted.outcome) > 1:
+        return found  # ordered where the arms are merged
+    found = found.order_by(_E.at, _E.id)
+    return found if limit is None else found.limit(limit)
+
+
+def _narrowed(wanted: Filter) -> Iterator[ColumnElement[bool]]:
+    for name in _BY_VALUE:
+        value = getattr(wanted, name)
+        if value is not None:
+            yield _E[name] == value
+    if wanted.job is not None:
+        yield _E.job_id == wanted.job
+    if wanted.since is not None:
+        yield _E.at >= wanted.since
+    if wanted.until is not None:
+        yield _E.at < wanted.until
+
+
+def _stream(database: Database, statement: _Statement) -> Iterator[AuditEntry]:
     at_once = {"yield_per": _AT_ONCE}
     with (
         database.read() as connection,
@@ -176,17 +217,17 @@ def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, wanted: Filter) -> int:
+def _read_cursor(cursor: str, wanted: Filter) -> _Place:
     wrong = InvalidInput(
         "the cursor does not belong to this query",
         fix="give --after what the last page ended with, with the same filters",
     )
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        start, digest = base64.urlsafe_b64decode(padded.encode()).decode().split(".")
-        number = int(start)
-    except (binascii.Error, ValueError):
+        micros, number, digest = base64.urlsafe_b64decode(padded.encode()).decode().split(".")
+        place = (_EPOCH + int(micros) * _MICRO, int(number))
+    except (binascii.Error, ValueError, OverflowError):
         raise wrong from None
-    if digest != _digest(wanted) or _encode(f"{number}.{digest}") != cursor:
+    if digest != _digest(wanted) or _encode(f"{int(micros)}.{place[1]}.{digest}") != cursor:
         raise wrong
-    return number
+    return place
