@@ -20,7 +20,7 @@ LATENCY = 0.02
 def run(scale: Scale, folder: Path) -> Iterator[Line]:
     """The small job alone first, then on another account, then behind the large one."""
     with a_site(folder) as site:
-        limits = 'limits = { windows = [[100, "1s"]], per_day = 0, in_flight = 5 }'
+        limits = 'limits = { windows = [[10, "1s"]], per_day = 0, in_flight = 5 }'
         open_limits = "limits = { windows = [], per_day = 0, in_flight = 5 }"
         for name in ("a1", "a2", "a3"):
             site.account(name, open_limits if name == "a1" else limits, "rate_share = 1.0")
