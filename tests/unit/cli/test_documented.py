@@ -14,8 +14,8 @@ from worker.domain.outcomes import Outcome
 
 RUN_ON = {"up", "worker", "beat", "sandbox", "demo"}
 """They do not end by themselves, or run a whole job: acceptance tests run them."""
-NOT_HERE = {"accounts": 9, "doctor": 9, "init": 2}
-"""Without Redis and a provider, and where bulkdel.toml is there already."""
+NOT_HERE = {"accounts": 9, "doctor": 9, "init": 2, "hold": 2}
+"""Without Redis and a provider, with a bulkdel.toml there already, and without holds."""
 CRM = """
 [accounts.crm]
 provider = "truto"
