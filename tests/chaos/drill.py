@@ -111,7 +111,6 @@ class Drill:
     def configure(self, site: Site, *lines: str) -> None:
         """Write the site's account, with what all accounts of a drill have."""
         common = (f'call_timeout = "{CALL_TIMEOUT}s"', "auto_confirm_max = 100000")
-        # Tables of an account stand below its other lines.
         site.configure(*common, *lines)
 
     def mend(self) -> None:

@@ -10,13 +10,10 @@ from tests.chaos.drill import CALL_TIMEOUT, Drill
 from tests.chaos.scene import Scene
 
 REFRESH = "drill-refresh"
-OAUTH = """
-[accounts.{name}.oauth]
-client_id = "env:DRILL_CLIENT"
-client_secret = "env:DRILL_SECRET"
-refresh_token = "file:{file}"
-token_url = "{token_url}"
-"""
+OAUTH = (
+    'oauth = {{ client_id = "env:DRILL_CLIENT", client_secret = "env:DRILL_SECRET", '
+    'refresh_token = "file:{file}", token_url = "{token_url}" }}'
+)
 
 
 def misbehave(*rules: dict[str, Any]) -> Callable[[Scene], None]:
@@ -71,8 +68,7 @@ def with_tokens(drill: Drill, site: Site) -> tuple[str, ...]:
     _consent(drill, site, _refresh_of(site))
     origin = drill.stack.base_url.rpartition("/books")[0]
     asked = f"{origin}/oauth/v2/token"
-    text = OAUTH.format(name=site.account, file=secret, token_url=asked)
-    return tuple(text.strip().splitlines())
+    return (OAUTH.format(file=secret, token_url=asked),)
 
 
 def _refresh_of(site: Site) -> str:
