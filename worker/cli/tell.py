@@ -111,7 +111,7 @@ def _item(desk: "Desk", item_id: int) -> tuple[list[str], dict[str, object]]:
 
     item = desk.jobs.item(item_id)
     job = desk.jobs.get(item.job_id)
-    entries = _last(query(desk.db, Filter(job=job.id, item_id=item_id)))
+    entries = list(query(desk.db, Filter(job=job.id, item_id=item_id)))
     return explain_item(item, job, _around(desk, job.account), entries), item_view(item)
 
 

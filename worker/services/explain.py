@@ -117,7 +117,7 @@ def _moves(code: Waiting, job: Job) -> str:
 
 
 def explain_item(item: Item, job: Job, around: Around, last: Sequence[Told]) -> list[str]:
-    """Sentences about an item; `last` are its latest audit entries, oldest first."""
+    """Sentences about an item; `last` are all its audit entries, oldest first."""
     target = item.seen.target
     named = f" {item.seen.name!r}" if item.seen.name else ""
     below = f" of project {target.parent_external_id}" if target.parent_external_id else ""
@@ -136,12 +136,12 @@ def explain_item(item: Item, job: Job, around: Around, last: Sequence[Told]) -> 
         lines += [f"Its job is {job.state}.", *_why_not_final(job, around)]
     if item.progress.attempts:
         lines.append(f"Deletions tried: {item.progress.attempts}.")
-    return lines + _history(last)
+    return lines + _history(last, "Its history, by the audit log:")
 
 
-def _history(last: Iterable[Told]) -> list[str]:
+def _history(last: Iterable[Told], title: str = "Last entries of its audit log:") -> list[str]:
     lines = [f"  {_at(entry.at)}  {_told(entry)}" for entry in last]
-    return ["", "Last entries of its audit log:", *lines] if lines else []
+    return ["", title, *lines] if lines else []
 
 
 def _told(entry: Told) -> str:
