@@ -84,3 +84,41 @@ def test_calls_that_left_are_counted_for_the_limits(database: Database) -> None:
         start + timedelta(seconds=number) for number in (1, 2, 3)
     ]
     assert audit_log.count_calls_since(database, "acme", start) == 4
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Filter(),
+        Filter(account="acme"),
+        Filter(outcome=(Outcome.DELETED, Outcome.UNKNOWN)),
+        Filter(kind="task", outcome=(Outcome.DELETED,)),
+        Filter(actor="w1", since=datetime(2026, 11, 21, 10, 0, 3, tzinfo=UTC)),
+    ],
+    ids=str,
+)
+def test_the_pages_of_any_filter_are_the_export_cut_in_pieces(
+    database: Database, wanted: Filter
+) -> None:
+    start = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    ends = ("deleted", "unknown", None, "failed_refused")
+    for turn in range(8):  # four entries of one transaction are of one instant
+        entries = [
+            an_entry(
+                turn * 4 + n,
+                outcome=ends[(turn + n) % 4],
+                kind=("project", "task")[n % 2],
+                chain=f"job:{n % 2}",
+            )
+            for n in range(4)
+        ]
+        write(database, entries, at=start + timedelta(seconds=turn))
+    whole = [entry.id for entry in query(database, wanted)]
+    pages: list[int] = []
+    after = None
+    while page := list(query(database, wanted, limit=3, after=after)):
+        pages += [entry.id for entry in page]
+        after = cursor_of(page[-1], wanted)
+
+    assert len(whole) > 3
+    assert pages == whole == sorted(whole)
