@@ -36,14 +36,14 @@ FILL = """
 INSERT INTO audit_entries (id, chain, seq, job_id, item_id, account, provider, kind, external_id,
   parent_external_id, event, attempt, verdict, outcome, http_status, duration_ms, actor, at,
   detail, prev_hash, hash)
-SELECT n, 'job:j' || n / 10000, n % 10000 + 1, 'j' || n / 10000, n / 2,
-  'account' || n / 10000 % 20,
+SELECT n, 'job:j' || (n / 10000), n % 10000 + 1, 'j' || (n / 10000), n / 2,
+  'account' || (n / 10000 % 20),
   'zoho_books', CASE n % 10 WHEN 0 THEN 'project' WHEN 1 THEN 'user' ELSE 'task' END,
   {id}, '',
   CASE n % 2 WHEN 0 THEN 'call' ELSE 'item.settled' END, 1, 'deleted',
   CASE WHEN n % 2 = 0 THEN NULL WHEN n % 1000 = 1 THEN 'failed_refused'
     WHEN n % 5000 = 3 THEN 'unknown' ELSE 'deleted' END,
-  200, 150, CASE WHEN n % 1000 = 0 THEN 'ada' ELSE 'worker@host:' || n / 100000 END,
+  200, 150, CASE WHEN n % 1000 = 0 THEN 'ada' ELSE 'worker@host:' || (n / 100000) END,
   {at}, '{{}}', {digest}, {digest}
 FROM {numbers}
 """
