@@ -8,11 +8,11 @@ The database is made for the run and dropped after it; AUDIT_DATABASE=sqlite use
 """
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import quantiles
@@ -147,10 +147,14 @@ def main() -> None:
         print(f"{'query':<30}{'page':>8}{'p95 ms':>10}{'bare ms':>10}")
         for name, (wanted, where) in queries(entries).items():
             for page, after, place in _places(database, wanted):
-                ours = p95(lambda w=wanted, a=after: list(query(database, w, limit=PAGE, after=a)))
+                ours = p95(partial(_page, database, wanted, after))
                 bare = p95(_bare(database, f"{where}{place}"))
                 print(f"{name:<30}{page:>8,}{ours:>10.1f}{bare:>10.1f}")
         _export(database, min(entries, 1_000_000))
+
+
+def _page(database: Database, wanted: Filter, after: str | None) -> object:
+    return list(query(database, wanted, limit=PAGE, after=after))
 
 
 def _places(database: Database, wanted: Filter) -> Iterator[tuple[int, str | None, str]]:
@@ -207,4 +211,4 @@ def _resident() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
