@@ -17,8 +17,8 @@ from worker.store import migrate
 
 pytestmark = pytest.mark.number("ship-1")
 
-LARGEST = 500_000
-"""Bytes of the wheel, at most: a data file shipped by mistake. It is 380 kB of source alone."""
+LARGEST = 600_000
+"""Bytes of the wheel, at most: a data file shipped by mistake. It is 460 kB of source alone."""
 
 
 @pytest.fixture(scope="module")
