@@ -190,3 +190,17 @@ def aged(stage: Stage, job_id: str) -> None:
         then = conn.execute(select(planned_at).where(JOBS.c.id == job_id)).scalar_one()
         old = then - timedelta(hours=2)
         conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(planned_at=old))
+
+
+async def test_what_chunks_leave_does_not_trip_the_breaker_for_failures_in_a_row(
+    stage: Stage,
+) -> None:
+    ids = await seeded(stage, "silent_partial")
+    await stage.tell("refused", ORGANIZATION, ids[:40])
+
+    job = await stage.run(ids, cascade=("none",))
+
+    assert stage.outcomes(job) == {
+        ("project", "deleted"): COUNT - 40,
+        ("project", "failed_refused"): 40,
+    }

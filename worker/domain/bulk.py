@@ -54,6 +54,11 @@ class Bulk:
     then: Stage = Stage.NONE  # where it goes on after that
 
     @property
+    def is_in_use(self) -> bool:
+        """Whether the job goes by chunks, or is about to."""
+        return self.stage not in {Stage.NONE, Stage.REFRESH, Stage.OFF}
+
+    @property
     def reads_pages(self) -> bool:
         """Whether nothing but pages of the listing is called for."""
         return self.stage in {Stage.PROOF, Stage.REFRESH}

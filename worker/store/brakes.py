@@ -1,6 +1,7 @@
 """The breakers of jobs: counted with the outcomes, in the transaction that writes them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection, update
 
@@ -38,6 +39,8 @@ def watch(
         now = job.tally.saw(_looked(job, read, ended), first=rules.absent_first)
         if job.state is not JobState.PLANNING:
             now = now.ended([*_taken(read), *(item.outcome for item in ended)])
+        if job.bulk.is_in_use:  # what chunks leave is tried by itself, one after the other
+            now = replace(now, in_a_row=0)
         stopped |= _count(conn, lease, job, now, rules)
     return stopped
 
