@@ -67,7 +67,10 @@ def test_exactly_the_refused_ids_fail(site: Site, full: bool, mode: str) -> None
 
 @pytest.mark.number("systems-2")
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("mode", ["silent_partial", "atomic"])
+@pytest.mark.parametrize(
+    "mode",
+    ["silent_partial", pytest.param("atomic", marks=pytest.mark.number("systems-2", full=True))],
+)
 def test_a_rival_at_work_makes_nothing_false(site: Site, full: bool, mode: str) -> None:
     count = 5_000 if full else 400
     ids = bulk_site(site, mode, count + count // 2)
@@ -106,9 +109,9 @@ def test_a_rival_at_work_makes_nothing_false(site: Site, full: bool, mode: str) 
     ("mode", "code"),
     [
         ("unknown_parameter", "2"),
-        ("unknown_parameter", "4"),
-        ("unknown_url", "5"),
-        ("off", "37"),
+        pytest.param("unknown_parameter", "4", marks=pytest.mark.number("systems-3", full=True)),
+        pytest.param("unknown_url", "5", marks=pytest.mark.number("systems-3", full=True)),
+        pytest.param("off", "37", marks=pytest.mark.number("systems-3", full=True)),
         ("ignore", "0"),
     ],
 )
