@@ -1,4 +1,4 @@
-"""One deployment and the rounds played on it: `python -m tests.chaos.lane [--rabbit]`.
+"""One deployment and the rounds played on it: `python -m tests.chaos.lane [--rabbit] [--often]`.
 
 Each line of stdin is a round, `["ROW", SEED]`; what became of it goes to stdout as one line of
 JSON. A lane that loses its driver ends, and all it started with it.
@@ -64,4 +64,5 @@ def _given() -> Iterable[tuple[str, int]]:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.pop("BULKDEL_CONFIG", None)
-    run(_given(), rabbit="--rabbit" in sys.argv)
+    often = "--often" in sys.argv  # sweeps every 2 s, for the short set
+    run(_given(), rabbit="--rabbit" in sys.argv, sweep=2 if often else 10)

@@ -100,4 +100,5 @@ def tokens_end(scene: Scene) -> None:
         fresh = f"{_refresh_of(site)}-again"
         _consent(scene.drill, site, fresh)
         (scene.drill.home / f"refresh-{site.account}").write_text(fresh, encoding="ascii")
+        scene.drill.stack.run("accounts", "check", site.account)  # so that it is looked at now
     scene.healed()

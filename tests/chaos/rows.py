@@ -79,7 +79,12 @@ TIME = (
     ),
     Row(name="no beat, and the doorbells lost", needed=2, strike=surroundings.no_beat),
     Row(name="two beats", needed=2, strike=surroundings.two_beats),
-    Row(name="clock of a worker jumps 1 h", needed=2, strike=surroundings.worker_clock),
+    Row(
+        name="clock of a worker jumps 1 h",
+        needed=2,
+        strike=surroundings.worker_clock,
+        before=surroundings.worker_under_clock,
+    ),
     Row(
         name="clock of PostgreSQL jumps 1 h",
         needed=2,

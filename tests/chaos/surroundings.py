@@ -173,18 +173,17 @@ def two_beats(scene: Scene) -> None:
     scene.healed()
 
 
+def worker_under_clock(scene: Scene) -> None:
+    """Before such a round: one worker alone, with a clock that can be moved."""
+    scene.drill.kill_workers()
+    scene.drill.wait_for(scene.drill.start_worker(extra=scene.drill.clock()))
+
+
 def worker_clock(scene: Scene) -> None:
-    """The clock of one worker jumps by an hour, and back at the end of the round."""
-    shifted = scene.drill.start_worker(extra=scene.drill.clock())
-    scene.drill.wait_for(shifted)
-    for child in list(scene.drill.workers):
-        if child is not shifted:
-            child.terminate()
-            child.wait(30)
-    scene.drill.workers = [shifted]
+    """The clock of the worker jumps by an hour; another joins it a little later."""
     with scene.struck():
         scene.drill.orders("clock", str(scene.rng.choice([HOUR, -HOUR])))
-    pause(3)
+    pause(2)
     scene.drill.start_workers(2)
 
 
