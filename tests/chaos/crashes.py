@@ -63,14 +63,17 @@ def freeze(scene: Scene) -> None:
     os.killpg(holder.pid, signal.SIGCONT)
 
 
+def one_worker(scene: Scene) -> None:
+    """Before such a round: one process for both accounts, so that it rings for one of them."""
+    for child in scene.drill.workers[1:]:
+        child.terminate()
+        child.wait(30)
+    scene.drill.start_workers(1)
+
+
 def die_at(point: Point, scene: Scene) -> None:
     """The worker kills itself at a named point, while a call of its is in flight."""
     scene.crashes += 1
-    if point is Point.BEFORE_DOORBELL:  # one process for both accounts: it rings for one of them
-        for child in scene.drill.workers[1:]:
-            child.terminate()
-            child.wait(30)
-        scene.drill.start_workers(1)
     order = scene.drill.orders("die", point)
     dead = eventually(partial(_one_that_died, scene), within=30, what=f"a death {point}")
     order.unlink(missing_ok=True)

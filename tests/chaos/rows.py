@@ -43,7 +43,12 @@ KILLS = (
     Row(name="rolling restart of 2 workers", needed=5, strike=crashes.roll),
     Row(name="SIGSTOP longer than the lease, SIGCONT", needed=5, strike=crashes.freeze),
     *(
-        Row(name=f"kill {point}", needed=2, strike=partial(crashes.die_at, point))
+        Row(
+            name=f"kill {point}",
+            needed=2,
+            strike=partial(crashes.die_at, point),
+            before=crashes.one_worker if point is Point.BEFORE_DOORBELL else None,
+        )
         for point in Point
     ),
 )
