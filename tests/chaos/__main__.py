@@ -19,7 +19,7 @@ from tests.chaos.previous import has_history
 from tests.chaos.rows import BY_NAME, ROWS, Row
 from tests.chaos.servers import rabbit_program
 
-TRIES = 2
+TRIES = 4
 """A round that met too little work is played again with another seed, so often at most."""
 
 Round = tuple[str, int]
