@@ -26,6 +26,7 @@ def only_the_old(scene: Scene) -> None:
     _old(drill, tree, "-m", "worker", "db", "upgrade").wait(60)
     drill.workers = [_old_worker(drill, tree)]
     drill.wait_for(*drill.workers)
+    drill.stack.env["PYTHONPATH"] = str(tree)  # the jobs come from the old command line too
 
 
 def migrate_and_mix(scene: Scene) -> None:
@@ -33,6 +34,7 @@ def migrate_and_mix(scene: Scene) -> None:
     drill = scene.drill
     with scene.struck():
         pass
+    drill.stack.env["PYTHONPATH"] = str(REPOSITORY)
     drill.stack.run("db", "upgrade").ended(0)
     drill.start_workers(2)
     scene.told.note = f"beside {(drill.home / 'previous.commit').read_text(encoding='ascii')[:10]}"
