@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from worker.bootstrap import Desk
 from worker.cli.desk import SilentBell
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import FINAL, JobState
-from worker.ports import Item, Job
+from worker.ports import Item, Job, Provider
 from worker.producer import DeleteProjects
 from worker.providers.http import HttpProvider
 from worker.ratelimit.tokens import RedisTokens
@@ -111,6 +111,11 @@ class Stage:
             lease=LEASE,
             policy=RetryPolicy(),
         )
+
+    @staticmethod
+    def with_provider(tools: Tools, provider: Provider) -> Tools:
+        """The tools, with another connection to the provider."""
+        return replace(tools, provider=provider)
 
     def _confirm(self, job: Job) -> Job:
         rules = confirm_rules(self.desk.config.account(job.account))

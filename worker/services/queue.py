@@ -58,6 +58,11 @@ class Queue:
         """Forget what has not left."""
         self._works.clear()
 
+    def share(self) -> None:
+        """Forget what has not left, and load it anew in turn with jobs that came meanwhile."""
+        self.clear()
+        self._look_again()
+
     def drop(self, jobs: Collection[str]) -> None:
         """Forget what has not left of these jobs: they were paused, stopped or moved on."""
         if jobs:

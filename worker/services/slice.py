@@ -145,6 +145,8 @@ class Slice:
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
         queue.landed(batch.done)
         queue.drop({job.id for job in before.values() if _has_moved(job, self.jobs)})
+        if self.jobs.keys() - before.keys():
+            queue.share()  # what was loaded for the others waits in turn with the new one
         opened = [pair for pair in chosen if _is_open(pair[0], committed)]
         for work, permit in chosen:
             if not _is_open(work, committed):

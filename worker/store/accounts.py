@@ -47,7 +47,7 @@ _FENCE = (
         ACCOUNTS.c.lease_token == bindparam("b_token"),
         ACCOUNTS.c.lease_owner == bindparam("b_owner"),
     )
-    .returning(ACCOUNTS.c.lease_until)
+    .returning(ACCOUNTS.c.lease_until, ACCOUNTS.c.bell)
 )
 
 
@@ -72,14 +72,18 @@ def ensure_account(conn: Connection, name: str) -> None:
 
 
 def fence(conn: Connection, lease: Lease, length: timedelta) -> Lease:
-    """Lock the account, check the token and renew the lease; LeaseLost if it went elsewhere."""
+    """Lock the account, check the token and renew the lease; LeaseLost if it went elsewhere.
+
+    The lease that is returned has heard every ring so far.
+    """
     # One round trip where it counts; on SQLite asking for the time costs none.
     at = func.clock_timestamp() if conn.dialect.name == "postgresql" else db_now(conn)
     mine = {"b_name": lease.account, "b_token": lease.token, "b_owner": lease.owner}
-    until = conn.execute(_FENCE.values(lease_until=at + length), mine).scalar()
-    if until is None:
+    row = conn.execute(_FENCE.values(lease_until=at + length), mine).one_or_none()
+    if row is None:
         raise LeaseLost(f"the lease of {lease.account} went to another worker")
-    return replace(lease, now=until - length, until=until)
+    until = row.lease_until
+    return replace(lease, now=until - length, until=until, bell=row.bell)
 
 
 def lock_account(conn: Connection, name: str) -> Row[Any] | None:

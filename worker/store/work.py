@@ -85,7 +85,9 @@ class SqlWorkStore:
 
     def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
         with self._db.write() as conn:
-            lease = fence(conn, lease, length)
+            heard, lease = lease.bell, fence(conn, lease, length)
+            if lease.bell != heard:  # somebody brought work while this slice was at it
+                takeover.start_due_jobs(conn, lease)
             jobs = _jobs(conn, lease.account, {one.job_id for one in batch.done})
             if batch.done:
                 settled = _settle_done(conn, lease, batch.done, jobs, self._ranks)
@@ -100,12 +102,9 @@ class SqlWorkStore:
                 _say_waiting(conn, job_id, waiting, lease.now)
             if batch.waiting or any(one.listing for one in batch.done):
                 jobs = _jobs(conn, lease.account)
-            return Committed(
-                lease=lease,
-                jobs=[job for job in jobs.values() if _is_in_hand(job)],
-                opened=frozenset(opened),
-                listing=frozenset(listing),
-            )
+            left = (frozenset(opened), frozenset(listing))
+            in_hand = [job for job in jobs.values() if _is_in_hand(job)]
+            return Committed(lease=lease, jobs=in_hand, opened=left[0], listing=left[1])
 
     def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
         """Items due now: those that came back first, then new ones in order."""
