@@ -1,6 +1,7 @@
 """What every test rests on: an environment of nobody's, and acceptance points by their number."""
 
 import os
+import signal
 from collections import Counter, defaultdict
 
 import pytest
@@ -32,6 +33,8 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith("BULKDEL_") and not name.startswith("BULKDEL_TEST_"):
             del os.environ[name]
+    # Run behind a shell's `&`, we are born deaf to Ctrl-C, and so would be all we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
