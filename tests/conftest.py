@@ -33,8 +33,9 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith("BULKDEL_") and not name.startswith("BULKDEL_TEST_"):
             del os.environ[name]
-    # Run behind a shell's `&`, we are born deaf to Ctrl-C, and so would be all we start.
+    # Behind a shell's `&`, or `nohup`, we are born deaf, and so would be all we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

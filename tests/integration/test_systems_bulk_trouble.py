@@ -128,7 +128,6 @@ async def test_bulk_deletes_without_an_answer_are_proven_all_the_same(
 @pytest.mark.parametrize(
     "fault",
     [
-        {"kind": "throttle", "retry_after": 0.01},
         {"kind": "lost_before"},
         {"kind": "garbage", "body": "list"},
         {"kind": "garbage", "body": "empty"},
