@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -30,12 +31,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """Forget the settings of whoever runs the tests, before any fixture can read one."""
-    for name in list(os.environ):
-        if name.startswith("BULKDEL_") and not name.startswith("BULKDEL_TEST_"):
-            del os.environ[name]
+    _forget_settings()
     # Behind a shell's `&`, or `nohup`, we are born deaf, and so would be all we start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def _forget_settings() -> None:
+    for name in list(os.environ):
+        if name.startswith("BULKDEL_") and not name.startswith("BULKDEL_TEST_"):
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_left() -> Iterator[None]:
+    """A command that ran inside a test may have told its settings to all that comes after it."""
+    yield
+    _forget_settings()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

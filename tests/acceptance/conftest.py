@@ -15,6 +15,8 @@ from tests.acceptance.warm import Warm
 from tests.integration.stage import TOKEN, on_stage
 
 HERE = Path(__file__).parent
+ON_SERVICES_ALONE = frozenset({"test_guards", "test_control", "test_systems_bulk"})
+"""Files whose many tests run on a laptop's deployment only at full length."""
 _numbers = count(1)
 
 
@@ -39,6 +41,9 @@ def _keep_together(item: pytest.Item) -> None:
 
 
 def _is_for_full_length_alone(item: pytest.Item) -> bool:
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("stack")  # type: ignore[attr-defined]  # of a test with parameters
+    if kind is Kind.SQLITE and item.path.stem in ON_SERVICES_ALONE:
+        return True
     return any(mark.kwargs.get("full") for mark in item.iter_markers("number"))
 
 

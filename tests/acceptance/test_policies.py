@@ -134,6 +134,7 @@ def test_each_slot_has_one_job_or_one_miss_whatever_beats_do(own_site: Site, ful
     own_site.judge(*jobs)
 
 
+@pytest.mark.number("operate-1", full=True)
 def test_a_file_changed_under_a_running_beat_takes_effect(own_site: Site) -> None:
     stack = own_site.stack
     own_site.seed(3)

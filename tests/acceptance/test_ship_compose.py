@@ -79,6 +79,7 @@ def test_a_job_outlives_a_stopped_worker_a_new_one_and_an_upgrade(
             assert told.returncode == 0, (name, told.stdout, told.stderr)
 
 
+@pytest.mark.number("ship-3", full=True)
 def test_the_screens_of_celery_are_behind_a_password(here: Composed) -> None:
     here.start("flower")
     check = eventually(

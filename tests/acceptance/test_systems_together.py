@@ -23,7 +23,7 @@ from tests.acceptance.systems import (
 )
 from tests.acceptance.warm import Warm
 
-pytestmark = [pytest.mark.number("systems-8"), pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.number("systems-8", full=True), pytest.mark.timeout(3000)]
 
 FIRST_ID = 500_000_000
 """Where the ids of every account begin: they all have the same projects, by their ids."""

@@ -35,8 +35,8 @@ class Taken:
 @pytest.mark.timeout(7200)
 def test_ten_times_as_many_ids_take_no_more_memory(tmp_path: Path, full: bool) -> None:
     with a_stack(Kind.POSTGRES, tmp_path) as stack:
-        few = _taken(stack, 20_000 if full else 2_000, run=full)
-        many = _taken(stack, 200_000 if full else 20_000, run=full)
+        few = _taken(stack, 20_000 if full else 1_000, run=full)
+        many = _taken(stack, 200_000 if full else 10_000, run=full)
 
     print(few, many)
     assert many.command_peak <= MORE_MEMORY * few.command_peak

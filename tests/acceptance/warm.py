@@ -14,6 +14,7 @@ from pathlib import Path
 from select import select
 from signal import SIGKILL
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any, NamedTuple
 
 STREAMS = ("stdin", "stdout", "stderr")
@@ -55,6 +56,7 @@ class Warm:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._requests, self._replies = self._process.stdin, self._process.stdout
+        self._one_at_a_time = Lock()
 
     def run(
         self,
@@ -66,7 +68,7 @@ class Warm:
         timeout: float,
     ) -> Done:
         """Run `bulkdel ARGS` to its end; raises TimeoutExpired once it was killed for it."""
-        with TemporaryDirectory() as folder:
+        with self._one_at_a_time, TemporaryDirectory() as folder:
             files = [Path(folder, name) for name in STREAMS]
             files[0].write_text(stdin, encoding="utf-8")
             self._tell({"args": args, "env": env, "cwd": str(cwd), "files": list(map(str, files))})
