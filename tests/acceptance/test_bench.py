@@ -21,12 +21,13 @@ SHORT = "bulk"
 OURS = {"organization-id": "1"}
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_a_bench_runs_from_end_to_end(
-    name: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if name != SHORT and not request.config.getoption("--full"):
-        pytest.skip("longer than a few seconds: make accept runs it")
+LONGER = pytest.mark.number("pace-1", full=True)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name == SHORT else pytest.param(name, marks=LONGER) for name in ROWS]
+)
+def test_a_bench_runs_from_end_to_end(name: str, tmp_path: Path) -> None:
     server = need_postgres().replace("postgresql://", "postgresql+psycopg://")
     env = {**os.environ, "BENCH": name, "QUICK": "1", "BENCH_RESULTS": str(tmp_path)}
 
