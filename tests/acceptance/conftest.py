@@ -15,7 +15,7 @@ from tests.acceptance.warm import Warm
 from tests.integration.stage import TOKEN, on_stage
 
 HERE = Path(__file__).parent
-ON_SERVICES_ALONE = frozenset({"test_guards", "test_control", "test_systems_bulk"})
+ON_SERVICES_ALONE = frozenset({"test_control", "test_guards", "test_kills", "test_systems_bulk"})
 """Files whose many tests run on a laptop's deployment only at full length."""
 _numbers = count(1)
 
