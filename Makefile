@@ -15,7 +15,7 @@ CORE := tests/unit/domain tests/unit/services tests/unit/store tests/unit/cli te
 
 # Tests run in so many processes. Acceptance tests wait more than they work; those of one shared
 # deployment stay together. `make accept` measures, so it runs one after the other.
-SPREAD := -n 3 --dist worksteal
+SPREAD := -n auto --dist worksteal
 WAITING := 4
 
 VENV := .venv

@@ -67,7 +67,7 @@ def test_an_account_never_has_two_holders(store: Store, *, full: bool) -> None:
     together(10 if full else 3, turn, turn, turn, turn)
 
     in_order = sorted(held, key=lambda one: one.token)
-    assert len({one.token for one in held}) == len(held) > 10
+    assert len({one.token for one in held}) == len(held) > (10 if full else 2)
     assert all(one.until <= two.since for one, two in pairwise(in_order))
     assert store.taken_over("w9").token > in_order[-1].token
 
