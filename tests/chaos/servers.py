@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Server:
+class Server(ABC):
     """A server process that can be killed and started again at the same place, with its data."""
 
     def __init__(self, home: Path, name: str) -> None:
@@ -40,13 +41,13 @@ class Server:
         self.env: dict[str, str] = {}
         self._child: Child | None = None
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """What is run."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> bool:
         """Whether it takes requests."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start it; returns once it answers."""

@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy import inspect
 from sqlalchemy.exc import IntegrityError
 
-from tests.audits import an_entry, write
+from tests.audits import an_entry, entries_of, write
 from worker.domain.errors import Unreachable
 from worker.store import migrate
 from worker.store.engine import SCHEMA, Database
@@ -45,9 +45,11 @@ def test_upgrading_again_changes_nothing(empty: Database) -> None:
     migrate.upgrade(empty.url)
     write(empty, [an_entry(1)])
 
-    migrate.upgrade(empty.url)
+    again = migrate.upgrade(empty.url)
 
     write(empty, [an_entry(2)])
+    assert again == SCHEMA
+    assert [entry.item_id for entry in entries_of(empty)] == [1, 2]
 
 
 def test_the_models_and_the_migrations_agree(empty: Database) -> None:

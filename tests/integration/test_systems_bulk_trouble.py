@@ -128,6 +128,7 @@ async def test_bulk_deletes_without_an_answer_are_proven_all_the_same(
 @pytest.mark.parametrize(
     "fault",
     [
+        {"kind": "throttle", "retry_after": 1},
         {"kind": "lost_before"},
         {"kind": "garbage", "body": "list"},
         {"kind": "garbage", "body": "empty"},

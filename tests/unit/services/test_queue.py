@@ -274,4 +274,6 @@ async def test_a_yes_to_a_plan_that_a_person_stopped_meanwhile_is_no_error(
         control.confirm(some_rules(), actor="ada", word=None, yes=True)(frozen, bench.clock.now())
         return frozen
 
-    await planning.finish(replace(bench.tools, confirm=confirm), a_lease(), job)
+    left = await planning.finish(replace(bench.tools, confirm=confirm), a_lease(), job)
+
+    assert {name: getattr(left, name) for name in how} == how
