@@ -29,6 +29,8 @@ DELETIONS = TOGETHER | {Step.DELETE}
 """Steps whose call deletes."""
 READS = frozenset({Step.READ, Step.RECHECK, Step.WITNESS})
 """Steps that read an item before any deletion of it."""
+MAY_BE_SPARED = (DELETIONS | READS) - {Step.READ}
+"""Steps of a confirmed plan at which a rule may still spare an item."""
 SENT = frozenset({Step.LOOK, Step.PROVE})
 """Steps of items that may be gone by a call of ours: nothing but a read can tell."""
 

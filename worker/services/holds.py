@@ -6,14 +6,13 @@ from datetime import datetime
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
 from worker.domain.holds import Holds
-from worker.domain.steps import DELETIONS, Step
+from worker.domain.steps import MAY_BE_SPARED
 from worker.domain.text import clean
 from worker.ports import Item, Job, Lease, NewHold
 from worker.services.tools import Tools, off
 
 LONGEST = 500
 OWNER_LENGTH = 200
-_BEFORE_DELETE = DELETIONS | {Step.RECHECK, Step.WITNESS}
 
 
 def new_hold(new: NewHold, *, catalogue: Catalogue, now: datetime) -> NewHold:
@@ -51,7 +50,7 @@ async def skip_held(tools: Tools, lease: Lease, job: Job) -> Holds:
 
 async def spare_held(tools: Tools, lease: Lease, job: Job, items: Sequence[Item]) -> list[Item]:
     """The items that may go on: what was about to be deleted and is held by now is settled."""
-    about = [item for item in items if item.progress.step in _BEFORE_DELETE]
+    about = [item for item in items if item.progress.step in MAY_BE_SPARED]
     if not about:
         return list(items)
     spared = await off(tools.guards.over, job.account, about)

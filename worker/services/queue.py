@@ -8,7 +8,7 @@ from itertools import chain, zip_longest
 from worker.domain.calls import PROJECT
 from worker.domain.decide import checked_again
 from worker.domain.states import JobState
-from worker.domain.steps import TOGETHER, Step
+from worker.domain.steps import MAY_BE_SPARED, Step
 from worker.ports import Done, Item, Job, Lease
 from worker.services import chunks, planning
 from worker.services.choices import with_options
@@ -24,9 +24,6 @@ MOST = 4_000
 """The same for a job that goes by chunks, so that all places in flight have one."""
 POLL = 0.2
 """Seconds after which an empty queue looks again for items that have come due."""
-
-
-_BEFORE_DELETE = TOGETHER | {Step.DELETE, Step.RECHECK, Step.WITNESS}
 
 
 @dataclass(slots=True)
@@ -158,7 +155,7 @@ class Queue:
         spared = {
             item.id: why
             for item in items
-            if item.progress.step in _BEFORE_DELETE
+            if item.progress.step in MAY_BE_SPARED
             and (why := protection.why(item.seen) or protection.why_below(item.seen))
         }
         if spared:

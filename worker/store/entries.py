@@ -4,11 +4,9 @@ from typing import Any
 
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.calls import Action, Call, Target
-from worker.domain.steps import TOGETHER, Settle, Step
+from worker.domain.steps import DELETIONS, Settle
 from worker.ports import Change, Done, Job, Lease
 from worker.store.cascade import SettledItem
-
-_DELETIONS = frozenset({Step.DELETE.value, *(step.value for step in TOGETHER)})
 
 
 def of_call(done: Done, job: Job, lease: Lease) -> list[Entry]:
@@ -62,7 +60,7 @@ def of_lost(item_row: Any, job: Job, lease: Lease) -> Entry:  # noqa: ANN401  a 
         external_id=item_row.external_id,
         parent_external_id=item_row.parent_external_id,
         event=Event.ATTEMPT_LOST,
-        attempt=item_row.attempts + 1 if item_row.step in _DELETIONS else None,
+        attempt=item_row.attempts + 1 if item_row.step in DELETIONS else None,
         actor=lease.owner,
         message="the worker that opened this intent did not close it",
         detail={"step": item_row.step, "takeover": item_row.takeovers + 1},

@@ -14,7 +14,7 @@ from worker.domain.bulk import Bulk
 from worker.domain.calls import NAME_LENGTH, TIME_LENGTH, Answer, Seen, Target
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
-from worker.domain.steps import TOGETHER, GoOn, Progress, Settle, Step
+from worker.domain.steps import DELETIONS, READS, GoOn, Progress, Settle, Step
 from worker.domain.text import clean
 from worker.ports import Change, Item, Job, JobOptions, Knobs, PlanFacts, WaitingOn, Who
 
@@ -23,9 +23,6 @@ PLAN = TypeAdapter(PlanFacts)
 TALLY = TypeAdapter(Tally)
 KNOBS = TypeAdapter(Knobs)
 BULK = TypeAdapter(Bulk)
-
-
-_DELETIONS = TOGETHER | {Step.DELETE}
 
 
 @lru_cache(maxsize=512)
@@ -150,7 +147,7 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
     match decision:
         case Settle():
             ended = change.item.progress
-            if ended.step in _DELETIONS and answer.verdict.is_attempt:
+            if ended.step in DELETIONS and answer.verdict.is_attempt:
                 ended = replace(ended, attempts=ended.attempts + 1)
             return {
                 **columns,
@@ -170,8 +167,7 @@ def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, An
 
 
 def _was_read(change: Change, answer: Answer) -> bool:
-    reads = (Step.READ, Step.RECHECK, Step.WITNESS)
-    return change.item.progress.step in reads and answer.verdict is Verdict.SEEN
+    return change.item.progress.step in READS and answer.verdict is Verdict.SEEN
 
 
 def settled_columns(outcome: Outcome, reason: str) -> dict[str, Any]:
