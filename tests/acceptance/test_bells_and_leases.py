@@ -67,10 +67,8 @@ def test_no_task_runs_longer_than_five_seconds_however_slow_the_provider(stacks:
         site.confirm(job, wait="2m")
 
         site.judge(job)
-    tasks = _tasks(stack.home)
-    longest = max(task["ended"] - task["began"] for task in tasks)
-    assert len({task["pid"] for task in tasks}) >= 2
-    assert longest < LONGEST_TASK
+    longest = max(task["ended"] - task["began"] for task in _tasks(stack.home))
+    assert 2 < longest < LONGEST_TASK  # one waited for a slow answer, and gave up in time
 
 
 def test_two_workers_share_two_accounts_and_never_work_one_at_once(
