@@ -92,6 +92,23 @@ async def test_exactly_the_refused_ids_fail_however_the_provider_says_so(
     assert all(i.reason for i in stage.items(job) if i.outcome == "failed_refused")
 
 
+@pytest.mark.parametrize("mode", ["ok", "silent_partial", "atomic"])
+async def test_ids_that_no_listing_shows_go_by_themselves_and_are_not_called_deleted(
+    stage: Stage, mode: str
+) -> None:
+    ids = await seeded(stage, mode)
+    strangers = ["999000000000001", "999000000000002", "999000000000003"]
+
+    job = await stage.run([*ids[:50], *strangers, *ids[50:]], cascade=("none",))
+
+    absent = {i.seen.target.external_id for i in stage.items(job) if i.outcome == "already_absent"}
+    assert absent == set(strangers)
+    assert stage.outcomes(job)["project", "deleted"] == COUNT
+    together = {id_ for row in await chunks(stage) for id_ in row["ids"]}
+    assert not together & absent
+    assert job.plan.calls_by_endpoint["DELETE project"] == len(strangers)
+
+
 @pytest.mark.parametrize("mode", ["off", "unknown_url", "unknown_parameter", "ignore"])
 async def test_no_bulk_delete_takes_one_call_and_a_new_confirmation(
     stage: Stage, mode: str

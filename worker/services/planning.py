@@ -100,8 +100,13 @@ def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:
     """Whether the projects go by bulk deletes: where there are any, and they cost fewer calls."""
     whole = not job.options.cascade or job.options.background
     may = facts.bulk_size > 1 and whole and job.bulk.stage is not Stage.OFF
-    count = items.own.get(PROJECT, 0)
+    count = _listed(items)
     return may and count >= LEAST and sum(_chunk_calls(job, count, facts).values()) < count
+
+
+def _listed(items: PlannedItems) -> int:
+    """Projects that a listing or a read showed: what nothing showed proves nothing by absence."""
+    return items.own.get(PROJECT, 0) - items.unlisted
 
 
 def _chunk_calls(job: Job, count: int, facts: AccountFacts) -> dict[str, int]:
@@ -152,8 +157,9 @@ def make_plan(
 def _price(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
     by_endpoint = {f"DELETE {kind}": count for kind, count in items.own.items()}
     if goes_by_chunks(job, items, facts):
-        count = by_endpoint.pop(f"DELETE {PROJECT}")
-        by_endpoint |= _chunk_calls(job, count, facts)
+        alone = {f"DELETE {PROJECT}": items.unlisted} if items.unlisted else {}
+        del by_endpoint[f"DELETE {PROJECT}"]
+        by_endpoint |= alone | _chunk_calls(job, _listed(items), facts)
     projects = items.own.get(PROJECT, 0)
     if job.options.recheck and projects:
         for source in facts.catalogue.sources(job.options.cascade):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, update
 
 from worker.domain.audit import Event
 from worker.domain.bulk import ONE_BY_ONE, Bulk
@@ -24,6 +24,7 @@ from worker.store.moves import has_moved, job_entry, move, read_job
 from worker.store.rows import BULK, PLAN, item_of
 
 _OPEN = ITEMS.c.state != ItemState.SETTLED.value
+_UNREAD = and_(ITEMS.c.name == "", ITEMS.c.created == "")
 _CHUNK = 1_000
 
 
@@ -150,13 +151,13 @@ class Plans:
         blocked, projects = {"state": ItemState.BLOCKED.value}, _projects(job.id)
         goes = and_(ITEMS.c.job_id == job.id, _OPEN, ITEMS.c.goes_with_parent)
         alone = Step.RECHECK if job.options.recheck else Step.DELETE
-        step = Step.CHUNK if by_chunks else alone
+        step = case((_UNREAD, alone.value), else_=Step.CHUNK.value) if by_chunks else alone.value
         unsent = ITEMS.c.step.not_in([step.value for step in SENT])
         with self._db.write() as conn:
             fence(conn, lease, self._length)
             with_it = conn.execute(update(ITEMS).where(goes).values(blocked))
             later = conn.execute(update(ITEMS).where(own, ITEMS.c.rank > first).values(blocked))
-            all_of = conn.execute(update(ITEMS).where(projects, unsent).values(step=step.value))
+            all_of = conn.execute(update(ITEMS).where(projects, unsent).values(step=step))
             conn.execute(update(ITEMS).where(projects, waits).values(blocked))
             many_written(conn, with_it.rowcount + later.rowcount + all_of.rowcount)
 
@@ -271,7 +272,7 @@ def _projects(job_id: str) -> ColumnElement[bool]:
 
 
 def _unseen(job_id: str) -> ColumnElement[bool]:
-    return and_(_projects(job_id), ITEMS.c.name == "", ITEMS.c.created == "")
+    return and_(_projects(job_id), _UNREAD)
 
 
 def _has_rivals(conn: Connection, job: Job) -> bool:
