@@ -1,9 +1,12 @@
-"""The store over each database, checked once more when a test has had its way with it."""
+"""The servers and stores that contracts are tested on."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.conformance.valkey import start_valkey, stop_valkey
 from tests.stores import Store
 from worker.store.engine import Database
 
@@ -23,3 +26,11 @@ def postgresql_store(postgresql_url: str) -> Iterator[Store]:
     yield whole
     whole.check()
     whole.db.dispose()
+
+
+@pytest.fixture(scope="module")
+def valkey_url() -> Generator[str]:
+    with tempfile.TemporaryDirectory(prefix="gate") as home:
+        process = start_valkey(Path(home))
+        yield f"unix://{home}/s"
+        stop_valkey(process)

