@@ -17,6 +17,7 @@ from kombu.exceptions import KombuError
 from worker.bootstrap import Desk
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
+from worker.hearing import Hearing, is_deaf, is_worker
 from worker.messages import drop_unreadable
 from worker.runtime import VERSION, Runtime
 from worker.telemetry import adopt_libraries, configure, logger, tell
@@ -52,6 +53,7 @@ def make_app(environ: Mapping[str, str]) -> Celery:
     drop_unreadable()
     app = Celery("bulkdel", broker=broker, include=["worker.tasks"])
     app.conf.update(celery_settings())
+    app.steps["consumer"].add(Hearing)
     return app
 
 
@@ -65,9 +67,12 @@ class CeleryBell:
         self._is_on = settings.doorbells
 
     def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
-        """Ask for a slice of this account. Never raises: the sweep is the net below."""
-        if self._is_on:
-            send(RUN_SLICE, account, after)
+        """Ask for a slice of this account. Never raises: the sweep is the net below.
+
+        A worker that hears no bells wakes itself, as messages and limits may be in one Redis.
+        """
+        if self._is_on and (is_deaf() or not send(RUN_SLICE, account, after)) and is_worker():
+            runtime().begin_later(account, after)
 
 
 def send(task: str, account: str, after: timedelta) -> bool:
@@ -89,8 +94,8 @@ class _SweepBell:
     """
 
     def ring(self, account: str, after: timedelta = timedelta(0)) -> None:
-        if not send(RUN_SLICE, account, after) and not after:
-            runtime().begin(account)
+        if is_deaf() or not send(RUN_SLICE, account, after):
+            runtime().begin_later(account, after)
 
 
 @lru_cache(maxsize=1)

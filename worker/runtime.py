@@ -92,6 +92,13 @@ class Runtime:
         future.add_done_callback(self._running.discard)
         return future
 
+    def begin_later(self, account: str, after: timedelta) -> None:
+        """Start a slice of this account in a while, whoever else may be told to."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: this process ends
+            self._loop.call_soon_threadsafe(
+                self._loop.call_later, after.total_seconds(), self.begin, account
+            )
+
     async def _slice(self, account: str) -> None:
         if not self._stopping.is_set():
             with bound(account=account):

@@ -30,7 +30,7 @@ from worker.services.tools import Tools, off
 
 RENEW = 5.0
 """Seconds after which a lease is renewed even if no call came back."""
-GATE_RETRY = timedelta(seconds=5)
+GATE_RETRY = timedelta(seconds=2)
 """How long to wait when the books of the limits cannot be asked."""
 UNANSWERED = frozenset({Verdict.NOT_SENT, Verdict.UNAVAILABLE, Verdict.AMBIGUOUS})
 OUTAGE_AFTER = 10
