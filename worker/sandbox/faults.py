@@ -71,7 +71,7 @@ class Rule:
     `when` is where the fault stands to the effect (garbage, wrong_type, oversize, slow): "after",
     the default, means the call was carried out first. `first_n` takes the first n matching
     requests, `every_n` each n-th of them; `count` stops after so many hits, `per_id` after so
-    many for one path.
+    many for one path. A `retry_after` is sent as it is; "date+2" becomes the date in 2 seconds.
     """
 
     kind: FaultKind

@@ -1,7 +1,9 @@
 """How a fault is played: what is waited for, what is done, what is said."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 
 from worker.sandbox.dialect import Answer, Dialect, Situation
 from worker.sandbox.faults import FaultKind, Rule
@@ -84,8 +86,13 @@ def _slow(rule: Rule, _: Dialect) -> Stage:
 
 def _plain(retry_after: float | str) -> str:
     if isinstance(retry_after, str):
-        return retry_after
+        later = retry_after.removeprefix("date+")
+        return retry_after if later == retry_after else _date_in(float(later))
     return str(int(retry_after)) if retry_after.is_integer() else str(retry_after)
+
+
+def _date_in(seconds: float) -> str:
+    return formatdate(time.time() + seconds, usegmt=True)
 
 
 PLAYS: Mapping[FaultKind, Play] = {

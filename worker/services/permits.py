@@ -12,7 +12,7 @@ from worker.ratelimit.port import GateClosed, GateEmpty
 from worker.services.tools import Tools, off
 
 THROTTLED_FOR = timedelta(seconds=10)
-"""How long a purse stays closed after a refusal that names no time."""
+"""How long a purse stays closed at most after a refusal that names no time."""
 MARGIN = timedelta(seconds=5)
 """A permit outlives its call's deadline by this."""
 
@@ -82,7 +82,9 @@ def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:
     """How long a purse stays closed after this answer; None if it does not close."""
     match answer.verdict:
         case Verdict.THROTTLED:
-            return answer.retry_after or THROTTLED_FOR
+            return answer.retry_after or min(
+                purse.longest_window() or THROTTLED_FOR, THROTTLED_FOR
+            )
         case Verdict.QUOTA_EXHAUSTED:
             return answer.retry_after or purse.next_reset(now) - now
         case _:

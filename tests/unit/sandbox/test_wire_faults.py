@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -64,6 +65,18 @@ async def test_retry_after_is_sent_as_given(
 
     async with wire.delete(f"{sandbox.url}/projects/100?organization-id=1") as answer:
         assert answer.headers.get("Retry-After") == header
+
+
+async def test_a_time_to_come_is_sent_as_a_date(
+    sandbox: Sandbox, wire: aiohttp.ClientSession
+) -> None:
+    sandbox.provider.faults.set([deletes("throttle", retry_after="date+90")])
+
+    async with wire.delete(f"{sandbox.url}/projects/100?organization-id=1") as answer:
+        named, said = (
+            parsedate_to_datetime(answer.headers[name]) for name in ("Retry-After", "Date")
+        )
+    assert 89 <= (named - said).total_seconds() <= 91
 
 
 @pytest.mark.parametrize("kind, remains", [("lost_before", True), ("lost_after", False)])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import EPOCH, a_job, a_purse, an_answer, an_item, some_facts
 from tests.unit.services.bench import Bench, always
-from worker.domain.limits import Grant, WaitReason
+from worker.domain.limits import Grant, WaitReason, Window
 from worker.domain.outcomes import Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Batch, PlanFacts
@@ -112,9 +112,10 @@ def test_only_a_refusal_for_too_many_calls_closes(verdict: Verdict) -> None:
 
 
 def test_a_refusal_that_names_no_time_has_a_default() -> None:
-    purse = a_purse()
+    purse, quick = a_purse(), a_purse(windows=(Window(calls=9, per=timedelta(seconds=2)),))
 
     assert closed_for(an_answer(Verdict.THROTTLED), purse, EPOCH) == THROTTLED_FOR
+    assert closed_for(an_answer(Verdict.THROTTLED), quick, EPOCH) == timedelta(seconds=2)
     quota = closed_for(an_answer(Verdict.QUOTA_EXHAUSTED), purse, EPOCH)
     assert quota == timedelta(hours=14)
 
