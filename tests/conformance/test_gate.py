@@ -372,7 +372,9 @@ async def test_a_spent_day_waits_for_its_reset(bench: Bench) -> None:
     await bench.pass_time(spent.wait)
     fresh = await bench.take(purse, want=9)
 
+    (book,) = await bench.gate.books([purse])
     assert len(fresh.permits) == 2
+    assert book.resets_at == reset + timedelta(days=1)
 
 
 async def test_a_call_out_at_the_reset_counts_for_the_new_day(bench: Bench) -> None:
@@ -417,7 +419,9 @@ async def test_a_closed_purse_grants_nothing_and_says_why(bench: Bench) -> None:
     shut = await bench.other.exchange([purse], back=(), want=1, lease=LEASE)
     await bench.pass_time(200 * MS)
     again = await bench.take(purse)
+    (book,) = await bench.gate.books([purse])
 
+    assert (book.closed_until, book.closed_reason) == (None, "")
     assert shut.wait is not None
     assert timedelta() < shut.wait <= 150 * MS
     assert (shut.permits, shut.reason) == ((), WaitReason.CLOSED)

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from worker.domain.limits import Purse, PurseBook
     from worker.ports import AccountRow
 
-HEAD = ("ACCOUNT", "PROVIDER", "ORGANISATION", "WINDOW", "TODAY", "IN FLIGHT", "STATE")
+HEAD = (
+    "ACCOUNT",
+    "PROVIDER",
+    "ORGANISATION",
+    "WINDOW",
+    "TODAY",
+    "IN FLIGHT",
+    "CORRECTED",
+    "STATE",
+)
 
 
 @click.group(invoke_without_command=True)
@@ -148,8 +157,10 @@ def _purse_view(purse: "Purse", book: "PurseBook | None") -> dict[str, Any]:
             "windows": list(book.used_windows),
             "today": book.used_today,
             "in_flight": book.in_flight,
+            "resets_at": _iso(book.resets_at),
             "closed_until": _iso(book.closed_until),
             "closed_reason": book.closed_reason or None,
+            "corrected_at": _iso(book.corrected_at),
         },
     }
 
@@ -180,8 +191,11 @@ def _lines(
     return lines
 
 
-def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[str, str, str, str]:
-    """Window, day, in flight and state of a purse: used of our share, `-` for what is unknown."""
+def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[str, ...]:
+    """Window, day, in flight, last correction and state of a purse: used of our share.
+
+    `-` stands for what is unknown.
+    """
     from worker.config.values import duration_text
 
     used = ["-"] * len(purse.windows) if book is None else [*map(str, book.used_windows)]
@@ -193,13 +207,18 @@ def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[s
     day = purse.day_limit()
     today = "-" if book is None else str(book.used_today)
     flying = "-" if book is None else str(book.in_flight)
-    closed = ""
+    closed = corrected = ""
     if book is not None and book.closed_until is not None:
         closed = f"closed until {book.closed_until:%m-%d %H:%M:%S}"
+    elif book is not None and book.resets_at and day is not None and book.used_today >= day:
+        closed = f"day used until {purse.local(book.resets_at)}"
+    if book is not None and book.corrected_at is not None:
+        corrected = f"{book.corrected_at:%m-%d %H:%M:%S}"
     return (
         windows or "no limit",
         "no limit" if day is None else f"{today}/{day}",
         f"{flying}/{purse.in_flight}",
+        corrected or "-",
         parked or closed or "ok",
     )
 

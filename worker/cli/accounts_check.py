@@ -174,7 +174,8 @@ async def _grant(desk: Desk, gate: Gate, facts: AccountFacts, lease: timedelta) 
                 await _rebuild(gate, purse, made, at)
         grant = await gate.exchange(purses, back=(), want=1, lease=lease)
     if not grant.permits:
-        raise Refused(f"no permit now: {waiting_for(grant, at).sentence}", fix="wait, try again")
+        said = waiting_for(grant, at, purses).sentence
+        raise Refused(f"no permit now: {said}", fix="wait, try again")
     return grant
 
 
@@ -186,8 +187,10 @@ async def _rebuild(gate: Gate, purse: Purse, made: Sequence[datetime], at: datet
 
 
 def _calls(desk: Desk, names: Sequence[str], purse: Purse, at: datetime) -> list[datetime]:
+    """When calls were answered; one that may be under way counts as answered now."""
     since = min(purse.day_start(at), at - purse.longest_window())
-    return [when for name in names for when in audit_log.calls_since(desk.db, name, since)]
+    made = [when for name in names for when in audit_log.calls_since(desk.db, name, since)]
+    return made + [at] * sum(desk.accounts.open_intents(name) for name in names)
 
 
 def quota_line(purse: Purse, used: int) -> str:

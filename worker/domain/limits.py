@@ -70,6 +70,13 @@ class Purse:
         """The first reset of the day after `now`."""
         return min(reset for reset in self.resets_around(now) if reset > now)
 
+    def local(self, at: datetime) -> str:
+        """An instant as the provider's clock shows it, for people; UTC beside it if it differs."""
+        if self.day_zone == "UTC":
+            return f"{at:%Y-%m-%d %H:%M} UTC"
+        there = at.astimezone(ZoneInfo(self.day_zone))
+        return f"{there:%Y-%m-%d %H:%M} {self.day_zone} ({at:%H:%M} UTC)"
+
     def resets_around(self, now: datetime) -> tuple[datetime, ...]:
         """The resets from at least a day before `now` to at least a day after it, in order.
 
@@ -133,6 +140,7 @@ class PurseBook:
     in_flight: int = 0
     closed_until: datetime | None = None
     closed_reason: str = ""
+    resets_at: datetime | None = None  # when the day's calls start anew, if they are limited
     corrected_at: datetime | None = None  # when it was last rebuilt from what really happened
 
 

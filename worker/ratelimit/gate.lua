@@ -233,10 +233,12 @@ function verbs.books()
   for _, purse in ipairs(purses) do
     if purse.is_current then
       sweep(purse)
-      end
+    end
+    local is_closed = purse.closed_until > now
     local line = {
       purse.is_current and 1 or 0, text(purse.used), redis.call('ZCARD', purse.flight),
-      text(purse.closed_until), purse.closed_reason, text(purse.corrected_at),
+      is_closed and text(purse.closed_until) or '0', is_closed and purse.closed_reason or '',
+      text(purse.corrected_at),
     }
     for _, window in ipairs(purse.windows) do
       table.insert(line, redis.call('ZCOUNT', purse.log, text(now - window.per), '+inf'))

@@ -98,7 +98,10 @@ class RedisGate:
 
     async def books(self, purses: Sequence[Purse]) -> Sequence[PurseBook]:
         answer = await self._ask(purses, {"verb": "books"})
-        return [_book(purse.name, line) for purse, line in zip(purses, answer[2:], strict=True)]
+        return [
+            _book(purse, line, now=_instant(int(answer[1])))
+            for purse, line in zip(purses, answer[2:], strict=True)
+        ]
 
     async def aclose(self) -> None:
         client, self._client = self._client, None
@@ -167,16 +170,17 @@ def _shown(purse: Purse, back: Sequence[Return], *, now: datetime) -> dict[str, 
     return shown if day_limit is None else {**shown, "per_day": day_limit}
 
 
-def _book(name: str, line: Sequence[Any]) -> PurseBook:
+def _book(purse: Purse, line: Sequence[Any], *, now: datetime) -> PurseBook:
     is_current, used_today, in_flight, closed_until, closed_reason, corrected_at, *windows = line
     return PurseBook(
-        name=name,
+        name=purse.name,
         is_current=bool(is_current),
         used_windows=tuple(windows),
         used_today=int(used_today),
         in_flight=in_flight,
         closed_until=_instant(int(closed_until)) if int(closed_until) else None,
         closed_reason=closed_reason,
+        resets_at=None if purse.per_day is None else purse.next_reset(now),
         corrected_at=_instant(int(corrected_at)) if int(corrected_at) else None,
     )
 

@@ -96,17 +96,16 @@ def _whole_second(at: datetime) -> datetime:
     return at if at.microsecond == 0 else at.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def waiting_for(grant: Grant, now: datetime) -> WaitingOn:
-    """Why a slice got fewer permits than it wanted, for people."""
+def waiting_for(grant: Grant, now: datetime, purses: Sequence[Purse]) -> WaitingOn:
+    """Why a slice got fewer permits of these purses than it wanted, for people."""
     wake = _whole_second(now + (grant.wait or timedelta(0)))
+    local = next(purse for purse in purses if purse.name == grant.purse).local(wake)
     match grant.reason:
         case WaitReason.DAY:
-            text = (
-                f"the day's share of {grant.purse} is used; it resets at {wake:%Y-%m-%d %H:%M} UTC"
-            )
+            text = f"the day's share of {grant.purse} is used; it resets at {local}"
             return WaitingOn(code=Waiting.QUOTA_RESET, sentence=text, next_wake=wake)
         case WaitReason.CLOSED if grant.detail.startswith(Verdict.QUOTA_EXHAUSTED):
-            text = f"the provider's daily quota is used ({grant.detail})"
+            text = f"the provider's daily quota is used until {local} ({grant.detail})"
             return WaitingOn(code=Waiting.QUOTA_RESET, sentence=text, next_wake=wake)
         case WaitReason.CLOSED:
             text = f"the provider asked to wait ({grant.detail})"

@@ -117,7 +117,8 @@ class Slice:
     def _stop_for(self, grant: Grant) -> None:
         if grant.reason is WaitReason.IN_FLIGHT and (self._flying or grant.permits):
             return  # places come back as our own calls do
-        self._end = Ending(wake_after=grant.wait, waiting=waiting_for(grant, self.lease.now))
+        waiting = waiting_for(grant, self.lease.now, self.tools.facts.purses)
+        self._end = Ending(wake_after=grant.wait, waiting=waiting)
 
     async def _commit(
         self, chosen: Sequence[tuple[Work, Permit]], queue: Queue

@@ -114,14 +114,16 @@ class CountingGate:
         if book.is_current:
             book.open_day(purse, now)
             book.sweep(purse, now)
+        is_closed = book.closed_until > now
         return PurseBook(
             name=purse.name,
             is_current=book.is_current,
             used_windows=tuple(len(book.inside(window, now)) for window in purse.windows),
             used_today=book.used,
             in_flight=len(book.flight),
-            closed_until=None if book.closed_until == _NEVER else book.closed_until,
-            closed_reason=book.closed_reason,
+            closed_until=book.closed_until if is_closed else None,
+            closed_reason=book.closed_reason if is_closed else "",
+            resets_at=None if purse.per_day is None else purse.next_reset(now),
             corrected_at=book.corrected_at,
         )
 

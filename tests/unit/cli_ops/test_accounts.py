@@ -1,6 +1,7 @@
 """`accounts` and `accounts check`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,18 +44,33 @@ def park(database: Database) -> None:
 
 
 def test_what_is_used_stands_beside_our_share() -> None:
-    assert used_cells(PURSE, BOOK, "") == ("12/90 in 1m", "7/800", "2/5", "ok")
+    assert used_cells(PURSE, BOOK, "") == ("12/90 in 1m", "7/800", "2/5", "-", "ok")
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    assert used_cells(PURSE, None, "") == ("-/90 in 1m", "-/800", "-/5", "ok")
+    assert used_cells(PURSE, None, "") == ("-/90 in 1m", "-/800", "-/5", "-", "ok")
 
 
 def test_a_closed_purse_says_until_when() -> None:
     until = datetime(2026, 11, 21, 13, tzinfo=UTC)
     book = PurseBook(name="acme", is_current=True, closed_until=until)
 
-    assert used_cells(PURSE, book, "")[3] == "closed until 11-21 13:00:00"
+    assert used_cells(PURSE, book, "")[-1] == "closed until 11-21 13:00:00"
+
+
+def test_a_spent_day_says_until_when_by_the_providers_clock() -> None:
+    resets_at = datetime(2026, 11, 21, 18, 15, tzinfo=UTC)
+    book = PurseBook(name="acme", is_current=True, used_today=800, resets_at=resets_at)
+
+    state = used_cells(replace(PURSE, day_zone="Asia/Kathmandu"), book, "")[-1]
+
+    assert state == "day used until 2026-11-22 00:00 Asia/Kathmandu (18:15 UTC)"
+
+
+def test_the_last_correction_of_the_books_is_shown() -> None:
+    book = replace(BOOK, corrected_at=datetime(2026, 11, 21, 9, 30, tzinfo=UTC))
+
+    assert used_cells(PURSE, book, "")[3] == "11-21 09:30:00"
 
 
 def test_no_limit_is_said() -> None:

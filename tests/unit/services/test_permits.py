@@ -140,7 +140,9 @@ async def test_a_shared_purse_closes_unless_the_limit_is_the_accounts_own(
 
 @pytest.mark.parametrize("reason", WaitReason)
 def test_every_wait_is_put_in_words(reason: WaitReason) -> None:
-    waiting = waiting_for(Grant(wait=WAIT, reason=reason, purse="acme", detail="why"), EPOCH)
+    waiting = waiting_for(
+        Grant(wait=WAIT, reason=reason, purse="acme", detail="why"), EPOCH, [a_purse()]
+    )
 
     quota = reason is WaitReason.DAY
     assert waiting.code is (Waiting.QUOTA_RESET if quota else Waiting.RATE_LIMIT)
@@ -149,9 +151,10 @@ def test_every_wait_is_put_in_words(reason: WaitReason) -> None:
 
 
 def test_a_purse_closed_for_the_day_waits_for_the_reset() -> None:
-    grant = Grant(wait=WAIT, reason=WaitReason.CLOSED, detail="quota_exhausted: no more today")
+    detail = "quota_exhausted: no more today"
+    grant = Grant(wait=WAIT, reason=WaitReason.CLOSED, purse="acme", detail=detail)
 
-    assert waiting_for(grant, EPOCH).code is Waiting.QUOTA_RESET
+    assert waiting_for(grant, EPOCH, [a_purse()]).code is Waiting.QUOTA_RESET
 
 
 @pytest.mark.parametrize("reason", WaitReason)
@@ -162,7 +165,17 @@ def test_no_wait_is_said_to_end_before_it_does(reason: WaitReason, short: timede
     now = datetime(2026, 11, 21, 23, 58, 30, 600_000, tzinfo=EPOCH.tzinfo)
     midnight = datetime(2026, 11, 22, tzinfo=EPOCH.tzinfo)
 
-    waiting = waiting_for(Grant(wait=midnight - short - now, reason=reason, purse="acme"), now)
+    grant = Grant(wait=midnight - short - now, reason=reason, purse="acme")
+    waiting = waiting_for(grant, now, [a_purse()])
 
     assert waiting.next_wake == midnight
     assert reason is not WaitReason.DAY or "resets at 2026-11-22 00:00 UTC" in waiting.sentence
+
+
+def test_the_reset_is_told_by_the_providers_clock_and_by_utc() -> None:
+    purse = a_purse(day_zone="Asia/Kathmandu")
+    grant = Grant(wait=timedelta(hours=6, minutes=15), reason=WaitReason.DAY, purse="acme")
+
+    waiting = waiting_for(grant, EPOCH.replace(hour=12, minute=0), [purse])
+
+    assert waiting.sentence.endswith("it resets at 2026-11-22 00:00 Asia/Kathmandu (18:15 UTC)")
