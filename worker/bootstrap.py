@@ -15,7 +15,7 @@ from worker.domain.outcomes import Outcome
 from worker.domain.states import FINAL
 from worker.ports import DoorBell, HoldBook, Job, NewHold, Submitted, Who
 from worker.services import control
-from worker.services.adjusting import adjust
+from worker.services.adjusting import Wanted, adjust
 from worker.services.choices import EPOCH, Choices
 from worker.services.holds import new_hold
 from worker.services.submit import DeleteProjects, submit
@@ -204,10 +204,9 @@ class Desk:
         """Stop a job for good."""
         return self._change(job_id, control.cancel(actor=self.who.name))
 
-    def adjust(self, job_id: str, *, priority: int | None = None, hours: str | None = None) -> Job:
-        """Set a job's priority or hours anew; a running one goes by them at once."""
-        decide = adjust(actor=self.who.name, priority=priority, hours=hours)
-        return self._change(job_id, decide)
+    def adjust(self, job_id: str, wanted: Wanted) -> Job:
+        """Set a job's priority, hours or shares anew; a running one goes by them at once."""
+        return self._change(job_id, adjust(actor=self.who.name, wanted=wanted))
 
     def _change(self, job_id: str, decide: control.Decide) -> Job:
         return self._rung(self.jobs.change(job_id, decide))

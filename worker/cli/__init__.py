@@ -46,7 +46,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("pause", "control:pause", "Stop a job between calls."),
         Entry("resume", "control:resume", "Let a paused job go on."),
         Entry("cancel", "control:cancel", "Stop a job for good."),
-        Entry("set", "control:set_", "Set a job's priority or hours anew."),
+        Entry("set", "control:set_", "Set a job's priority, hours or shares anew."),
         Entry("hold", "hold:hold", "Keep objects from being deleted."),
     ),
     "Schedule": (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from worker.bootstrap import Desk
     from worker.cli.accounts_check import Checked
-    from worker.config.accounts import Account, Config
+    from worker.config.accounts import Account
     from worker.domain.limits import Purse, PurseBook
     from worker.ports import AccountRow
 
@@ -48,12 +48,15 @@ def accounts(out: Output) -> None:
         out.say(f"no accounts in {config.path}; bulkdel init writes the first")
         return
     rows = {row.name: row for row in desk.accounts.all()}
-    books = asyncio.run(_books(desk, _purses(config)))
+    purses = _purses(desk)
+    books = asyncio.run(_books(desk, purses))
     if out.json:
         for account in config.accounts.values():
-            out.record(account_view(account, config, rows.get(account.name), books))
+            row = rows.get(account.name)
+            out.record(account_view(account, purses[account.name], row, books))
         return
-    lines = [line for a in config.accounts.values() for line in _lines(a, config, rows, books)]
+    accounts = config.accounts.values()
+    lines = [line for a in accounts for line in _lines(a, purses[a.name], rows, books)]
     head, *body = table(lines, head=HEAD)
     out.data(head, bold=True)
     out.data("\n".join(body))
@@ -122,12 +125,11 @@ def selector_value(account: "Account") -> str:
 
 def account_view(
     account: "Account",
-    config: "Config",
+    purses: "Sequence[Purse]",
     row: "AccountRow | None",
     books: "Mapping[str, PurseBook] | None",
 ) -> dict[str, Any]:
     """An account as `--json` prints it; `purses` shows limits beside our share of them."""
-    purses = account.purses(config)
     parked = row is not None and bool(row.parked_code)
     return {
         "account": account.name,
@@ -173,11 +175,11 @@ def _iso(at: "datetime | None") -> str | None:
 
 def _lines(
     account: "Account",
-    config: "Config",
+    purses: "Sequence[Purse]",
     rows: "Mapping[str, AccountRow]",
     books: "Mapping[str, PurseBook] | None",
 ) -> list[tuple[str, ...]]:
-    own, *shared = account.purses(config)
+    own, *shared = purses
     row = rows.get(account.name)
     parked = f"parked ({row.parked_code})" if row is not None and row.parked_code else ""
     named = f"{account.provider} {account.dialect}".strip()
@@ -235,12 +237,20 @@ def _checked_view(checked: "Checked") -> dict[str, Any]:
     }
 
 
-def _purses(config: "Config") -> "list[Purse]":
-    every = [purse for account in config.accounts.values() for purse in account.purses(config)]
-    return list({purse.name: purse for purse in every}.values())
+def _purses(desk: "Desk") -> "Mapping[str, Sequence[Purse]]":
+    """The purses of each account, with the shares that go for it now."""
+    from worker.services.permits import shared
+
+    config, knobs = desk.config, desk.accounts.knobs()
+    return {
+        account.name: shared(account.purses(config), knobs.get(account.name, ()))
+        for account in config.accounts.values()
+    }
 
 
-async def _books(desk: "Desk", purses: "Sequence[Purse]") -> "Mapping[str, PurseBook] | None":
+async def _books(
+    desk: "Desk", purses_of: "Mapping[str, Sequence[Purse]]"
+) -> "Mapping[str, PurseBook] | None":
     """What every purse has paid out, by its name; None if Redis does not say."""
     from worker.cli.accounts_check import gate_of
     from worker.domain.errors import Unreachable
@@ -251,7 +261,8 @@ async def _books(desk: "Desk", purses: "Sequence[Purse]") -> "Mapping[str, Purse
     except Unreachable:
         return None
     try:
-        return {book.name: book for book in await gate.books(purses)}
+        purses = {purse.name: purse for each in purses_of.values() for purse in each}
+        return {book.name: book for book in await gate.books(list(purses.values()))}
     except GateClosed:
         return None
     finally:

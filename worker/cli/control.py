@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -58,7 +58,7 @@ def cancel(out: Output, job: str) -> None:
     _change(out, lambda desk: desk.cancel(job))
 
 
-@click.command("set", short_help="Set a job's priority or hours anew.")
+@click.command("set", short_help="Set a job's priority, hours or shares anew.")
 @click.argument("job")
 @click.option("--priority", type=click.IntRange(0, 9), help="9 goes first.")
 @click.option(
@@ -66,17 +66,25 @@ def cancel(out: Output, job: str) -> None:
     metavar="HOURS",
     help='When it may delete: "22:00-06:00 Europe/Berlin", or always.',
 )
+@click.option("--rate-share", metavar="SHARE", help="Of each window: 0.5 is half; or default.")
+@click.option("--day-share", metavar="SHARE", help="Of the day's calls: 0.5 is half; or default.")
 @talks
-def set_(out: Output, job: str, *, priority: int | None, hours: str | None) -> None:
-    """Set a job's priority or hours anew; a running job goes by them at once.
+def set_(out: Output, /, job: str, **wanted: Any) -> None:  # noqa: ANN401  any field of Wanted
+    """Set a job's priority, hours or shares anew; a running job goes by them at once.
+
+    Shares are of what the provider allows the account, and hold for it while the job is worked;
+    of several jobs' shares the smallest. `default` is what bulkdel.toml says.
 
     \b
     Examples:
       bulkdel set j-7f3k2m9a --priority 9
       bulkdel set j-7f3k2m9a --hours "22:00-06:00 Europe/Berlin"
       bulkdel set j-7f3k2m9a --hours always
+      bulkdel set j-7f3k2m9a --rate-share 0.3 --day-share 0.5
     """  # noqa: D301  \b is click's mark for "keep these lines"
-    _change(out, lambda desk: desk.adjust(job, priority=priority, hours=hours))
+    from worker.services.adjusting import Wanted
+
+    _change(out, lambda desk: desk.adjust(job, Wanted(**wanted)))
 
 
 @click.command(cls=WaitCommand, short_help="A new job from what an old one left behind.")

@@ -136,6 +136,7 @@ def show_lines(job: "Job", counts: "Counts") -> list[str]:
     lines += _row("key", job.key or "")
     lines += _row("retries", job.parent_job_id or "")
     lines += _row("hours", job.knobs.hours)
+    lines += _row("shares", shares(job))
     waits = job.waiting_on
     if waits is not None and not job.finished_at:
         lines += _row("waits on", f"{waits.code}: {waits.sentence}")
@@ -149,6 +150,13 @@ def show_lines(job: "Job", counts: "Counts") -> list[str]:
     ):
         lines += _row(label, moment(at))
     return lines
+
+
+def shares(job: "Job") -> str:
+    """The shares of the limits that were set for a job; empty if none were."""
+    knobs = job.knobs
+    parts = (("of each window", knobs.rate_share), ("of the day", knobs.day_share))
+    return ", ".join(f"{share:.0%} {of}" for of, share in parts if share is not None)
 
 
 def job_cells(job: "Job", counts: "Counts") -> tuple[str, ...]:

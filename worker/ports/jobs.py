@@ -49,6 +49,8 @@ class Knobs:
     """What of a job may be set anew while it runs (JSON by field name)."""
 
     hours: str = ""  # in which it may make calls that delete; empty: always
+    rate_share: float | None = None  # of its account's own limits, while it is worked
+    day_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

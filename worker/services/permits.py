@@ -1,13 +1,14 @@
 """Permits for one slice: taken and handed back in one round trip, closed when told to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.domain.calls import Answer
 from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
-from worker.ports import WaitingOn
+from worker.ports import Job, Knobs, WaitingOn
 from worker.ratelimit.port import GateClosed, GateEmpty
 from worker.services.tools import Tools, off
 
@@ -22,8 +23,13 @@ class Permits:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self.purses = tools.facts.purses
         self._back: list[Return] = []
         self._lease = tools.facts.call_timeout + MARGIN
+
+    def share_by(self, jobs: Collection[Job]) -> None:
+        """Go by the shares that are set for these jobs, where there are any."""
+        self.purses = shared(self._tools.facts.purses, [job.knobs for job in jobs])
 
     def give_back(self, permit: Permit, *, used: bool) -> None:
         """Hand a permit back with the next exchange."""
@@ -33,7 +39,7 @@ class Permits:
         """Take up to `want` permits; raises GateClosed if the books cannot be asked."""
         if not want and not self._back:
             return Grant()
-        gate, purses = self._tools.gate, self._tools.facts.purses
+        gate, purses = self._tools.gate, self.purses
         try:
             grant = await gate.exchange(purses, back=self._back, want=want, lease=self._lease)
         except GateEmpty as empty:
@@ -68,6 +74,22 @@ class Permits:
             until = closed_for(answer, purse, now)
             if until is not None:
                 await self._tools.gate.close(purse.name, until=until, reason=why)
+
+
+def shared(purses: Sequence[Purse], knobs: Sequence[Knobs]) -> tuple[Purse, ...]:
+    """An account's purses, with the shares that its jobs have been set.
+
+    They are shares of its own purse, the first; of several the smallest holds.
+    """
+    own, *others = purses
+    rates = [each.rate_share for each in knobs if each.rate_share is not None]
+    days = [each.day_share for each in knobs if each.day_share is not None]
+    mine = replace(
+        own,
+        rate_share=min(rates, default=own.rate_share),
+        day_share=min(days, default=own.day_share),
+    )
+    return (mine, *others)
 
 
 def meant(answer: Answer, purses: Sequence[Purse]) -> Sequence[Purse]:

@@ -117,7 +117,7 @@ class Slice:
     def _stop_for(self, grant: Grant) -> None:
         if grant.reason is WaitReason.IN_FLIGHT and (self._flying or grant.permits):
             return  # places come back as our own calls do
-        waiting = waiting_for(grant, self.lease.now, self.tools.facts.purses)
+        waiting = waiting_for(grant, self.lease.now, self.permits.purses)
         self._end = Ending(wake_after=grant.wait, waiting=waiting)
 
     async def _commit(
@@ -144,6 +144,7 @@ class Slice:
         self._took, self._renewed = self.tools.clock() - asked, asked
         before = self.jobs
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
+        self.permits.share_by(committed.jobs)
         queue.landed(batch.done)
         queue.drop({job.id for job in before.values() if _has_moved(job, self.jobs)})
         if self.jobs.keys() - before.keys():

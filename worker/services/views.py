@@ -27,6 +27,8 @@ def job_view(job: Job, counts: Counts) -> dict[str, Any]:
         "actor": job.who.name,
         "priority": job.priority,
         "hours": job.knobs.hours or None,
+        "rate_share": job.knobs.rate_share,
+        "day_share": job.knobs.day_share,
         "parent_job_id": job.parent_job_id,
         "policy": job.policy,
         "created_at": iso(job.created_at),

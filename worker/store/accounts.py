@@ -1,6 +1,6 @@
 """The account rows: who holds the lease, what is parked, and when an account is due."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,13 +24,13 @@ from worker.domain.bulk import Stage
 from worker.domain.errors import LeaseLost
 from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.domain.steps import Step
-from worker.ports import AccountRow, Lease
+from worker.ports import AccountRow, Knobs, Lease
 from worker.store.cascade import AT_REST, after_timer
 from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
-from worker.store.rows import BULK, OPTIONS, job_of
+from worker.store.rows import BULK, KNOBS, OPTIONS, job_of
 from worker.store.turns import awaits_proof, not_before_canary
 
 _ACTIVE = [state.value for state in ACTIVE]
@@ -168,6 +168,14 @@ class Accounts:
         with self._db.read() as conn:
             rows = conn.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name)).all()
         return [account_of(row) for row in rows]
+
+    def knobs(self) -> Mapping[str, Sequence[Knobs]]:
+        """What was set of the jobs that are worked now, by account."""
+        found: dict[str, list[Knobs]] = {}
+        with self._db.read() as conn:
+            for row in conn.execute(select(JOBS).where(JOBS.c.state.in_(_ACTIVE))):
+                found.setdefault(row.account, []).append(KNOBS.validate_json(row.knobs))
+        return found
 
     def park(self, lease: Lease, *, code: str, text: str, secret: str) -> None:
         """Stop the account until its credentials are mended; audited on its chain."""

@@ -1,5 +1,6 @@
 """Permits: handed back once, closed when told to, and waits put in words."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,9 +10,9 @@ from tests.unit.services.bench import Bench, always
 from worker.domain.limits import Grant, WaitReason, Window
 from worker.domain.outcomes import Verdict
 from worker.domain.states import ItemState, JobState, Waiting
-from worker.ports import Batch, PlanFacts
+from worker.ports import Batch, Knobs, PlanFacts
 from worker.ratelimit.port import GateClosed
-from worker.services.permits import THROTTLED_FOR, Permits, closed_for, waiting_for
+from worker.services.permits import THROTTLED_FOR, Permits, closed_for, shared, waiting_for
 
 WAIT = timedelta(minutes=5)
 CLOSERS = {Verdict.THROTTLED, Verdict.QUOTA_EXHAUSTED}
@@ -179,3 +180,11 @@ def test_the_reset_is_told_by_the_providers_clock_and_by_utc() -> None:
     waiting = waiting_for(grant, EPOCH.replace(hour=12, minute=0), [purse])
 
     assert waiting.sentence.endswith("it resets at 2026-11-22 00:00 Asia/Kathmandu (18:15 UTC)")
+
+
+def test_of_the_shares_of_several_jobs_the_smallest_holds_and_for_the_own_purse_alone() -> None:
+    own, token = a_purse(rate_share=0.9, day_share=0.8), a_purse(name="token")
+    knobs = [Knobs(), Knobs(rate_share=0.5), Knobs(rate_share=1.0, day_share=0.9)]
+
+    assert shared((own, token), knobs) == (replace(own, rate_share=0.5, day_share=0.9), token)
+    assert shared((own, token), [Knobs()]) == (own, token)

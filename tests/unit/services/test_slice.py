@@ -1,6 +1,7 @@
 """One slice: permit, intent, call, outcome, in this order, and nothing more than was granted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from worker.domain.limits import Window
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import Step
-from worker.ports import Batch, JobOptions
+from worker.ports import Batch, JobOptions, Knobs
 from worker.services.permits import THROTTLED_FOR
 
 OK = an_answer(Verdict.DELETED)
@@ -115,6 +116,20 @@ async def test_the_tightest_purse_says_how_many_may_be_in_flight() -> None:
 
     assert bench.provider.most_in_flight == 2
     assert {grant.permit.purses for grant in bench.gate.granted} == {("acme", "token")}
+
+
+async def test_a_share_that_is_set_meanwhile_holds_from_the_next_commit_on() -> None:
+    def cut(_batch: Batch) -> None:
+        if len(bench.provider.calls) == 2:
+            job = bench.store.jobs["j-1"]
+            bench.store.jobs["j-1"] = replace(job, knobs=Knobs(rate_share=0.05))
+
+    items = [an_item(n) for n in range(1, 10)]
+    bench = Bench(script=always(OK), items=items, facts=ONE_AT_A_TIME, on_commit=cut)
+
+    await bench.work()
+
+    assert len(bench.deleted) == 5
 
 
 async def test_two_jobs_take_turns() -> None:
