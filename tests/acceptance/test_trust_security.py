@@ -1,0 +1,136 @@
+"""TRUST: workers speak TLS to servers they know, and may do no more there than they need."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from tests.acceptance.conftest import a_site
+from tests.acceptance.secured import Secured, a_secured_stack
+from tests.acceptance.site import Site
+from tests.acceptance.warm import Warm
+from tests.chaos.network import TlsFiles
+
+pytestmark = pytest.mark.xdist_group("secured")
+
+NOT_REACHED = 9
+TOLERATED = {"config|get"}
+"""What the doctor asks where it may, and does without where it may not."""
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Iterator[Secured]:
+    home = tmp_path_factory.mktemp("secured")
+    with a_secured_stack(home, warm) as made:
+        made.stack.start_workers(2)
+        yield made
+
+
+@pytest.fixture
+def site(secured: Secured) -> Iterator[Site]:
+    yield from a_site(secured.stack)
+
+
+def test_a_job_runs_over_tls_with_the_least_rights(secured: Secured, site: Site) -> None:
+    job = site.planned(site.seed(10, tasks=2))
+
+    site.confirm(job, wait="1m")
+
+    site.judge_as_told(job)
+    site.stack.run("doctor").ended(0)
+    with secured.redis.client() as redis:
+        refused = {str(one["object"]) for one in redis.acl_log()}
+    assert refused <= TOLERATED
+
+
+@pytest.mark.number(full=True)  # a lease has to end
+def test_a_worker_that_dies_is_followed_with_the_least_rights(site: Site) -> None:
+    site.configure('limits = { windows = [[1000000, "60s"]], per_day = 1000000, in_flight = 2 }')
+    site.stack.control.latency(0.1)
+    job = site.planned(site.seed(10, tasks=2))
+    site.confirm(job)
+
+    site.stack.kill_workers()
+    site.stack.start_workers(2)
+
+    site.ended(job, within=90)
+    site.judge(job)
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of somebody else, who claims the same address."""
+    return TlsFiles.make(tmp_path_factory.mktemp("stranger")).certificate
+
+
+def test_a_database_with_a_strangers_certificate_is_not_spoken_to(
+    secured: Secured, stranger: Path
+) -> None:
+    said = _doctor(secured, BULKDEL_DATABASE_URL=secured.postgres.address("work", trusts=stranger))
+
+    assert "missing  database" in said
+
+
+def test_a_database_is_not_reached_without_tls(secured: Secured) -> None:
+    said = _doctor(secured, BULKDEL_DATABASE_URL=secured.postgres.address("work", mode="disable"))
+
+    assert "missing  database" in said
+
+
+def test_a_redis_with_a_strangers_certificate_is_not_spoken_to(
+    secured: Secured, stranger: Path
+) -> None:
+    said = _doctor(secured, BULKDEL_REDIS_URL=secured.redis.address("gate", trusts=stranger))
+
+    assert "missing  redis" in said
+
+
+def test_a_redis_is_not_reached_without_tls(secured: Secured) -> None:
+    url = secured.redis.address("gate").replace("rediss://", "redis://").partition("?")[0]
+
+    assert "missing  redis" in _doctor(secured, BULKDEL_REDIS_URL=url)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ("gate", ["LRANGE", "celery", "0", "-1"]),
+        ("gate", ["LPUSH", "celery", "x"]),
+        ("gate", ["GET", "anything"]),
+        ("gate", ["PUBLISH", "/0.celery.pidbox", "x"]),
+        ("broker", ["GET", "{bulkdel:x}:acme:book"]),
+        ("broker", ["DEL", "{bulkdel:x}:acme:book"]),
+        *((user, ["FLUSHALL"]) for user in ("gate", "broker")),
+        *((user, ["KEYS", "*"]) for user in ("gate", "broker")),
+        *((user, ["CONFIG", "SET", "dir", "."]) for user in ("gate", "broker")),
+        *((user, ["ACL", "LIST"]) for user in ("gate", "broker")),
+        *((user, ["SHUTDOWN"]) for user in ("gate", "broker")),
+    ],
+    ids=str,
+)
+def test_a_user_of_redis_may_not_do_what_it_does_not_need(
+    secured: Secured, user: str, words: list[str]
+) -> None:
+    with Redis.from_url(secured.redis.address(user)) as redis, pytest.raises(NoPermissionError):
+        redis.execute_command(*words)
+
+
+def test_nobody_without_a_password_is_let_in(secured: Secured) -> None:
+    url = secured.redis.address("gate")
+    nobody = f"rediss://{url.partition('@')[2]}"
+
+    with Redis.from_url(nobody) as redis, pytest.raises(AuthenticationError):
+        redis.ping()
+
+
+def _doctor(secured: Secured, **env: str) -> str:
+    """What the doctor says with another address; that it can do its work is the same to it."""
+    stack = secured.stack
+    before = dict(stack.env)
+    stack.env.update(env)
+    try:
+        return stack.run("doctor").ended(NOT_REACHED).stdout
+    finally:
+        stack.env.update(before)
