@@ -56,7 +56,9 @@ class Keeper:
                 return None
             self.socket.unlink(missing_ok=True)
             # The server inherits the lock: it is held exactly as long as the server lives.
-            self.child = spawn(self._command(), log=_log(self.home), keep_open=[lock])
+            self.child = spawn(
+                self._command(), needs_secrets=False, log=_log(self.home), keep_open=[lock]
+            )
             try:
                 _write(self.home, self.socket, self.child.pid)
             except OSError:

@@ -102,12 +102,14 @@ def spawn(
     argv: Sequence[str],
     *,
     extra_env: Mapping[str, str] | None = None,
+    needs_secrets: bool = True,
     log: Path | None = None,
     keep_open: Sequence[int] = (),
 ) -> Child:
     """Start `argv` in a session of its own, so that Ctrl-C does not reach it, on our leash.
 
     Only from the main thread: the kernel takes the end of the starting thread for our end.
+    A program that needs no secrets is not told of our environment, which may hold some.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
@@ -118,11 +120,19 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(extra_env or {})},
+            env={**(os.environ if needs_secrets else _harmless()), **(extra_env or {})},
             pass_fds=tuple(keep_open),
             start_new_session=True,
         )
     return Child(process)
+
+
+HARMLESS = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
+"""What a program may need of an environment, and what never is a secret."""
+
+
+def _harmless() -> dict[str, str]:
+    return {name: os.environ[name] for name in HARMLESS if name in os.environ}
 
 
 def _opened(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:

@@ -117,6 +117,21 @@ def test_the_server_listens_on_a_private_socket_and_on_no_port(tmp_path: Path) -
     assert modes == [0o700, 0o700]
 
 
+@pytest.mark.number("trust-4")
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="an environment is not shown")
+def test_the_server_is_told_no_secret_of_our_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "canary-token")
+    monkeypatch.setenv("BULKDEL_DATABASE_URL", "postgresql://u:canary-password@db/bulkdel")
+
+    with embedded.start(tmp_path) as server:
+        told = Path(f"/proc/{server.pid}/environ").read_bytes()
+
+    assert b"PATH=" in told
+    assert b"canary" not in told
+
+
 def test_kombu_reads_the_url(tmp_path: Path) -> None:
     with embedded.start(tmp_path) as server, Connection(server.url) as broker:
         queue = broker.SimpleQueue("doorbell")
