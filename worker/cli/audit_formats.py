@@ -11,8 +11,8 @@ from typing import Any
 from worker.cli.output import printable
 from worker.domain.audit import EXPORTED
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
+"""What a spreadsheet takes for the beginning of a formula; some take the wide forms, too."""
 
 COLUMNS = (("AT (UTC)", 19), ("WHAT", 19), ("TARGET", 25), ("WHO", 11))
 GAP = "  "
@@ -38,7 +38,7 @@ def csv_rows(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def defused(text: str) -> str:
     """The text, so that no spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA) or text.lstrip().startswith(FORMULA) else text
 
 
 def instant(text: str, now: datetime) -> datetime:
@@ -90,16 +90,24 @@ def _clipped(text: str, width: int) -> str:
 
 
 def cell(value: object) -> str:
-    """A value as a cell of CSV, defused."""
+    """A value as a cell of CSV, defused: no formula, and nothing that moves a terminal."""
     match value:
         case None:
             return ""
         case str():
-            return defused(value)
+            return defused(_shown(value))
         case dict():
-            return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            return _shown(text)
         case _:
             return str(value)
+
+
+def _shown(text: str) -> str:
+    """The text by lines, so that line ends stay as they are and are quoted."""
+    if text.isprintable():
+        return text
+    return "".join(char if char in "\r\n\t" else printable(char) for char in text)
 
 
 def csv_line(cells: Sequence[str]) -> str:
