@@ -5,6 +5,7 @@ PostgreSQL has the roles of docs/roles.sql, Redis the users of docs/redis-users.
 
 import secrets
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,10 @@ class SecuredPostgres(OwnPostgres):
         with psycopg.connect(self.address("owner"), autocommit=True) as connection:
             connection.execute(grants.encode())
 
+    def answers(self) -> bool:
+        asked = ("pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port))
+        return subprocess.run(asked, check=False).returncode == 0
+
     def address(self, role: str, *, mode: str = "verify-full", trusts: Path | None = None) -> str:
         """How a role reaches it; `trusts` is another certificate than the server's own."""
         known = trusts or self._tls.certificate
@@ -124,11 +129,11 @@ class SecuredRedis(OwnRedis):
 
 def tls_program() -> Path:
     """A server program that knows TLS: the one a wheel brings does not."""
-    found = shutil.which("valkey-server") or shutil.which("redis-server")
-    if found is None:
-        reason = "no valkey-server or redis-server on PATH, which would know TLS"
-        pytest.fail(reason) if is_ci() else pytest.skip(reason)
-    return Path(found)
+    for name in ("valkey-server", "redis-server"):
+        if found := shutil.which(name):
+            return Path(found)
+    reason = "no valkey-server or redis-server on PATH, which would know TLS"
+    return pytest.fail(reason) if is_ci() else pytest.skip(reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
