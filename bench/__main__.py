@@ -20,13 +20,14 @@ from bench.rows import (
     pools,
     throughput,
     utilisation,
+    verify,
 )
 from bench.scale import FULL, QUICK, Scale
 from bench.table import Line, as_json, shown
 
 ROWS: Mapping[str, Callable[[Scale, Path], Iterator[Line]]] = {
     row.NAME: row.run
-    for row in (throughput, bulk, utilisation, accounts, fairness, growth, cost, pools)
+    for row in (throughput, bulk, utilisation, accounts, fairness, growth, cost, pools, verify)
 }
 RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")
 

@@ -25,6 +25,7 @@ class Scale:
     growth: tuple[int, ...]
     growth_bulk: int
     cost_items: int
+    verified: int  # audit entries
 
 
 FULL = Scale(
@@ -46,6 +47,7 @@ FULL = Scale(
     growth=(1_000, 10_000, 100_000),
     growth_bulk=1_000_000,
     cost_items=10_000,
+    verified=200_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -66,4 +68,5 @@ QUICK = Scale(
     growth=(100, 200),
     growth_bulk=300,
     cost_items=200,
+    verified=1_000,
 )
