@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kombu import Connection
+from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
@@ -65,32 +67,29 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return TlsFiles.make(tmp_path_factory.mktemp("stranger")).certificate
 
 
-def test_a_database_with_a_strangers_certificate_is_not_spoken_to(
-    secured: Secured, stranger: Path
+@pytest.mark.parametrize("wrong", ["another certificate", "another name", "no TLS"])
+@pytest.mark.parametrize("server", ["database", "redis", "broker"])
+def test_a_server_that_is_not_the_one_meant_is_not_spoken_to(
+    secured: Secured, stranger: Path, server: str, wrong: str
 ) -> None:
-    said = _doctor(secured, BULKDEL_DATABASE_URL=secured.postgres.address("work", trusts=stranger))
+    trusts = stranger if wrong == "another certificate" else None
+    url = {
+        "database": secured.postgres.address("work", trusts=trusts),
+        "redis": secured.redis.address("gate", trusts=trusts),
+        "broker": secured.redis.address("broker", trusts=trusts),
+    }[server]
+    if wrong == "another name":
+        url = url.replace("127.0.0.1", "localhost")
+    if wrong == "no TLS":
+        url = url.replace("verify-full", "disable")
+        if url.startswith("rediss"):
+            url = url.replace("rediss://", "redis://").partition("?")[0]
 
-    assert "missing  database" in said
-
-
-def test_a_database_is_not_reached_without_tls(secured: Secured) -> None:
-    said = _doctor(secured, BULKDEL_DATABASE_URL=secured.postgres.address("work", mode="disable"))
-
-    assert "missing  database" in said
-
-
-def test_a_redis_with_a_strangers_certificate_is_not_spoken_to(
-    secured: Secured, stranger: Path
-) -> None:
-    said = _doctor(secured, BULKDEL_REDIS_URL=secured.redis.address("gate", trusts=stranger))
-
-    assert "missing  redis" in said
-
-
-def test_a_redis_is_not_reached_without_tls(secured: Secured) -> None:
-    url = secured.redis.address("gate").replace("rediss://", "redis://").partition("?")[0]
-
-    assert "missing  redis" in _doctor(secured, BULKDEL_REDIS_URL=url)
+    if server == "broker":
+        with pytest.raises(OperationalError), Connection(url) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=10)
+    else:
+        assert f"missing  {server}" in _doctor(secured, f"BULKDEL_{server.upper()}_URL", url)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +124,11 @@ def test_nobody_without_a_password_is_let_in(secured: Secured) -> None:
         redis.ping()
 
 
-def _doctor(secured: Secured, **env: str) -> str:
+def _doctor(secured: Secured, name: str, url: str) -> str:
     """What the doctor says with another address; that it can do its work is the same to it."""
     stack = secured.stack
     before = dict(stack.env)
-    stack.env.update(env)
+    stack.env[name] = url
     try:
         return stack.run("doctor").ended(NOT_REACHED).stdout
     finally:
