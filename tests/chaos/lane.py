@@ -33,7 +33,7 @@ def play(drill: Drill, row: Row, seed: int) -> Told:
         scene = Scene(drill=drill, rng=Random(seed), told=told, site=site, beside=beside)
         if row.before is not None:
             row.before(scene)
-        scene.begin()
+        scene.begin(projects=row.projects)
         row.strike(scene)
         scene.end()
     except Exception as error:  # noqa: BLE001  the round is told, and the others go on

@@ -9,7 +9,7 @@ from tests.chaos import crashes, previous, providers, surroundings
 from tests.chaos.drill import Drill
 from tests.chaos.entry import Point
 from tests.chaos.providers import Line
-from tests.chaos.scene import Scene
+from tests.chaos.scene import PROJECTS, Scene
 
 Configure = Callable[[Drill, Site], tuple[str, ...]]
 Strike = Callable[[Scene], None]
@@ -29,6 +29,7 @@ class Row:
     strike: Strike
     configure: Configure = nothing
     before: Strike | None = None  # once the scene is there, before the jobs are
+    projects: int = PROJECTS  # of each of the two jobs
     on_rabbit: bool = False
 
 
@@ -48,6 +49,8 @@ KILLS = (
             needed=2,
             strike=partial(crashes.die_at, point),
             before=crashes.one_worker if point is Point.BEFORE_DOORBELL else None,
+            # A worker rings at the end of a slice, which may last some seconds.
+            projects=4 * PROJECTS if point is Point.BEFORE_DOORBELL else PROJECTS,
         )
         for point in Point
     ),

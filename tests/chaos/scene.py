@@ -92,6 +92,10 @@ class Scene:
         states = {self.site.state(self.job), self.beside.state(self.other)}
         return 1.0 if states - {"running", *FINAL} else self.counts()[1]
 
+    def is_over(self) -> bool:
+        """Whether both jobs have ended."""
+        return {self.site.state(self.job), self.beside.state(self.other)} <= FINAL
+
     def count(self) -> None:
         """Write down what the fault meets. The worst of several strikes is what counts."""
         self.told.intents, self.told.open_share = self.counts()

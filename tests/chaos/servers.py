@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -20,14 +21,21 @@ from worker.processes import Child, spawn
 from worker.server_program import candidates, choose_program
 
 UP_WITHIN = 60.0
+BELOW_CONNECTIONS = range(12_000, 32_000)
 RABBIT_PROGRAMS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "/usr/sbin/rabbitmq-server")
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nobody listens on now.
+
+    It is none that the kernel gives to connections: while a server is down, one of them could
+    take its place, and the server could not come back.
+    """
+    for port in random.SystemRandom().sample(BELOW_CONNECTIONS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port")
 
 
 class Server(ABC):
