@@ -52,6 +52,15 @@ PLAN = record(
     calls=WHOLE,
     calls_by_endpoint=BY_NAME,
     calls_spent=WHOLE,
+    alternatives=many(
+        record(
+            way=TEXT,
+            calls=WHOLE,
+            calls_by_endpoint=BY_NAME,
+            quota_share=maybe(NUMBER),
+            estimated_seconds=NUMBER,
+        )
+    ),
     quota_share=maybe(NUMBER),
     estimated_seconds=maybe(NUMBER),
     finish_at=maybe(TIME),

@@ -89,6 +89,9 @@ def _costs(plan: "PlanFacts") -> list[str]:
     lines = _row(
         "calls", f"{plan.calls:,} to make{split} ({plan.calls_spent:,} made for the plan)"
     )
+    for other in plan.alternatives:
+        took = duration(timedelta(seconds=other.estimated_seconds))
+        lines += _row("instead", f"{other.way}: {other.calls:,} calls, about {took}")
     if plan.quota_share is not None:
         share = f"{plan.quota_share:.0%}" if plan.quota_share >= _PERCENT else "less than 1%"
         lines += _row("quota", f"{share} of one day's calls")

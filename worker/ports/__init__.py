@@ -8,6 +8,7 @@ from worker.ports.guards import GuardStore, HoldBook, NewHold, Remeasured, Spare
 from worker.ports.jobs import (
     UNLISTED,
     AccountRow,
+    Alternative,
     Counts,
     IdRows,
     Item,
@@ -48,6 +49,7 @@ __all__ = [
     "UNLISTED",
     "AccountRow",
     "AccountStore",
+    "Alternative",
     "Batch",
     "Change",
     "ChunkStore",

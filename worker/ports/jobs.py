@@ -86,6 +86,17 @@ class WaitingOn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """Another way to do what a plan does, and its price."""
+
+    way: str  # the option that asks for it
+    calls: int
+    calls_by_endpoint: Mapping[str, int] = field(default_factory=dict)
+    quota_share: float | None = None
+    estimated_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFacts:
     """The plan as frozen (all but the items). `items` counts what is still to be deleted."""
 
@@ -96,6 +107,7 @@ class PlanFacts:
     calls: int = 0
     calls_by_endpoint: Mapping[str, int] = field(default_factory=dict)
     calls_spent: int = 0
+    alternatives: tuple[Alternative, ...] = ()
     quota_share: float | None = None
     estimated_seconds: float | None = None
     finish_at: datetime | None = None

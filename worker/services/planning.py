@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from worker.domain.bulk import LEAST, PAIR, Bulk, Stage, assumed_pages, calls_of
+from worker.domain.bulk import PAIR, Bulk, Stage
 from worker.domain.calls import PROJECT, TIMER, Action, Call
 from worker.domain.canary import canary_size
 from worker.domain.filters import Filter
-from worker.domain.plan import Finding, FindingLevel, Price, chunked, price, word_of
+from worker.domain.plan import Finding, FindingLevel, chunked, word_of
 from worker.domain.states import JobState, Waiting
 from worker.ports import UNLISTED, Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.services.choices import selection_of
 from worker.services.choose import Work
 from worker.services.guarding import NOTHING_USED, AtPlan, guard_findings, look, needs_count
 from worker.services.holds import skip_held
+from worker.services.pricing import alternatives, goes_by_chunks, price_of
 from worker.services.tools import AccountFacts, Tools, off
 
 
@@ -96,24 +97,6 @@ def may_confirm(job: Job, facts: AccountFacts) -> bool:
     return (asked or job.options.confirms_itself) and waits and not refused
 
 
-def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:
-    """Whether the projects go by bulk deletes: where there are any, and they cost fewer calls."""
-    whole = not job.options.cascade or job.options.background
-    may = facts.bulk_size > 1 and whole and job.bulk.stage is not Stage.OFF
-    count = _listed(items)
-    return may and count >= LEAST and sum(_chunk_calls(job, count, facts).values()) < count
-
-
-def _listed(items: PlannedItems) -> int:
-    """Projects that a listing or a read showed: what nothing showed proves nothing by absence."""
-    return items.own.get(PROJECT, 0) - items.unlisted
-
-
-def _chunk_calls(job: Job, count: int, facts: AccountFacts) -> dict[str, int]:
-    pages = assumed_pages(job.list_pages, count, is_whole=not job.list_cursor)
-    return calls_of(count, size=facts.bulk_size, pages=pages, page_size=facts.page_size)
-
-
 def _asks(job: Job, plan: PlanFacts) -> WaitingOn:
     return WaitingOn(
         code=Waiting.CONFIRMATION,
@@ -130,7 +113,7 @@ def make_plan(
 ) -> PlanFacts:
     """The plan in figures and findings; pure."""
     count = sum(items.by_kind.values())
-    cost = _price(job, items, facts)
+    cost = price_of(job, items, facts)
     digest = items.digest
     if goes_by_chunks(job, items, facts):
         digest = chunked(digest, facts.bulk_size)
@@ -142,6 +125,7 @@ def make_plan(
         calls=cost.calls,
         calls_by_endpoint=cost.by_endpoint,
         calls_spent=items.spent,
+        alternatives=alternatives(job, items, facts),
         quota_share=cost.quota_share,
         estimated_seconds=cost.seconds,
         finish_at=now + timedelta(seconds=cost.seconds),
@@ -152,20 +136,6 @@ def make_plan(
         stops=_stops(job, items, facts),
         canary_hold=facts.canary_hold.total_seconds(),
     )
-
-
-def _price(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
-    by_endpoint = {f"DELETE {kind}": count for kind, count in items.own.items()}
-    if goes_by_chunks(job, items, facts):
-        alone = {f"DELETE {PROJECT}": items.unlisted} if items.unlisted else {}
-        del by_endpoint[f"DELETE {PROJECT}"]
-        by_endpoint |= alone | _chunk_calls(job, _listed(items), facts)
-    projects = items.own.get(PROJECT, 0)
-    if job.options.recheck and projects:
-        for source in facts.catalogue.sources(job.options.cascade):
-            name = "GET project" if source == PROJECT else f"GET {source}"
-            by_endpoint[name] = projects
-    return price(by_endpoint, facts.purses, latency=facts.latency)
 
 
 def _stops(job: Job, items: PlannedItems, facts: AccountFacts) -> tuple[str, ...]:

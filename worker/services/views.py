@@ -1,6 +1,7 @@
 """Jobs and plans as JSON: the published shapes, made in one place for every way out."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -61,6 +62,7 @@ def plan_view(plan: PlanFacts) -> dict[str, Any]:
         "calls": plan.calls,
         "calls_by_endpoint": dict(plan.calls_by_endpoint),
         "calls_spent": plan.calls_spent,
+        "alternatives": [asdict(other) for other in plan.alternatives],
         "quota_share": plan.quota_share,
         "estimated_seconds": plan.estimated_seconds,
         "finish_at": iso(plan.finish_at),

@@ -11,7 +11,7 @@ from worker.domain.outcomes import Outcome
 from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import JobState, Waiting
 from worker.domain.steps import Progress, Step
-from worker.ports import Item, Job, JobOptions, PlanFacts, WaitingOn
+from worker.ports import Alternative, Item, Job, JobOptions, PlanFacts, WaitingOn
 from worker.services.report import duration, report_lines, report_of, wrapped
 
 EPOCH = datetime(2026, 11, 21, 18, tzinfo=UTC)
@@ -26,6 +26,7 @@ Plan of job j-1: zoho_books, account acme (organisation 10234695)
   left out   11 already_absent, 2 skipped_protected, 3 given twice
   calls      2,284 to make: document.delete 40, project.read 1,000,
              project.delete 1,000, task.delete 244 (7 made for the plan)
+  instead    --cascade-mode background: 1,000 calls, about 10 min
   quota      228% of one day's calls
   time       about 2 d, done 2026-11-23 18:00:00 UTC if it starts at once
   warning    4 projects were changed today
@@ -70,6 +71,9 @@ def planned() -> Job:
             "task.delete": 244,
         },
         calls_spent=7,
+        alternatives=(
+            Alternative(way="--cascade-mode background", calls=1000, estimated_seconds=600),
+        ),
         quota_share=2.284,
         estimated_seconds=172_800.0,
         finish_at=EPOCH + timedelta(days=2),

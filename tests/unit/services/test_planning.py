@@ -88,6 +88,52 @@ def test_what_goes_with_its_project_costs_nothing() -> None:
     assert (plan(items, options).items, plan(items, options).calls) == (91, 1)
 
 
+def test_beside_the_foreground_stands_what_the_background_would_cost() -> None:
+    items = planned(by_kind={"project": 3, "task": 40}, own={"project": 3, "task": 40})
+
+    made = plan(items)
+
+    assert made.calls == 49
+    assert [(other.way, other.calls) for other in made.alternatives] == [
+        ("--cascade-mode background", 3)
+    ]
+
+
+def test_beside_the_background_stands_what_the_foreground_would_cost() -> None:
+    items = planned(by_kind={"project": 3, "task": 40}, own={"project": 3})
+    options = JobOptions(cascade=("task",), background=True, recheck=False)
+
+    (other,) = plan(items, options).alternatives
+
+    assert other.way == "--cascade-mode foreground"
+    assert other.calls_by_endpoint == {"DELETE project": 3, "DELETE task": 40, "GET project": 3}
+
+
+def test_beside_chunks_stands_what_single_calls_would_cost() -> None:
+    items = planned(by_kind={"project": 300}, own={"project": 300})
+
+    made = plan(items, JobOptions(recheck=False), some_facts(bulk_size=25))
+
+    assert made.calls < 60
+    assert [(other.way, other.calls) for other in made.alternatives] == [
+        ("without bulk_delete", 300)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("by_kind", "options"),
+    [
+        ({"project": 3}, ALL),
+        ({"task": 9}, JobOptions(cascade=("task",), keep_projects=True)),
+        ({"project": 3}, JobOptions(recheck=False)),
+    ],
+)
+def test_where_there_is_no_other_way_none_is_told(
+    by_kind: dict[str, int], options: JobOptions
+) -> None:
+    assert plan(planned(by_kind=by_kind, own=by_kind), options).alternatives == ()
+
+
 def test_a_plan_says_its_share_of_the_day_and_when_it_is_done() -> None:
     facts = some_facts(purses=(a_purse(per_day=1_000, in_flight=1),), latency=timedelta(seconds=2))
 
