@@ -13,6 +13,7 @@ from time import monotonic
 
 from bench.rows import (
     accounts,
+    audit,
     bulk,
     cost,
     fairness,
@@ -27,7 +28,18 @@ from bench.table import Line, as_json, shown
 
 ROWS: Mapping[str, Callable[[Scale, Path], Iterator[Line]]] = {
     row.NAME: row.run
-    for row in (throughput, bulk, utilisation, accounts, fairness, growth, cost, pools, verify)
+    for row in (
+        throughput,
+        bulk,
+        utilisation,
+        accounts,
+        fairness,
+        growth,
+        cost,
+        pools,
+        verify,
+        audit,
+    )
 }
 RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")
 

@@ -26,6 +26,7 @@ class Scale:
     growth_bulk: int
     cost_items: int
     verified: int  # audit entries
+    audit_entries: int  # on PostgreSQL; SQLite has a tenth
 
 
 FULL = Scale(
@@ -48,6 +49,7 @@ FULL = Scale(
     growth_bulk=1_000_000,
     cost_items=10_000,
     verified=200_000,
+    audit_entries=10_000_000,
 )
 QUICK = Scale(
     rounds=1,
@@ -69,4 +71,5 @@ QUICK = Scale(
     growth_bulk=300,
     cost_items=200,
     verified=1_000,
+    audit_entries=20_000,
 )

@@ -1,5 +1,6 @@
 """Reading the audit log, on both databases."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +10,10 @@ from worker.domain.audit import Event
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Outcome
 from worker.store import audit_log
-from worker.store.audit_log import Filter, cursor_of, query
+from worker.store.audit_log import AuditEntry, Filter, cursor_of, query, stored
+from worker.store.audit_ranges import LEADS, index_of, selected
 from worker.store.engine import Database
+from worker.store.models import AUDIT
 
 
 @pytest.fixture
@@ -31,6 +34,16 @@ def test_a_query_gives_what_is_asked_for(settled_job: Database) -> None:
     assert len(entries_of(settled_job, event=Event.JOB_SUBMITTED)) == 1
     both = (Outcome.DELETED, Outcome.UNKNOWN)
     assert [e.item_id for e in entries_of(settled_job, outcome=both)] == [1, 2, 3, 4, 5, 9]
+
+
+def test_an_export_has_the_rows_of_the_query(settled_job: Database) -> None:
+    entries = entries_of(settled_job, job=JOB)
+
+    (batch,) = stored(settled_job, Filter(job=JOB))
+
+    assert [(row.id, row.at, row.hash) for row in batch] == [(e.id, e.at, e.hash) for e in entries]
+    assert all(isinstance(row.detail, str) for row in batch)
+    assert cursor_of(batch[2], Filter(job=JOB)) == cursor_of(entries[2], Filter(job=JOB))
 
 
 def test_since_is_inclusive_and_until_is_not(database: Database) -> None:
@@ -94,6 +107,13 @@ def test_calls_that_left_are_counted_for_the_limits(database: Database) -> None:
         Filter(outcome=(Outcome.DELETED, Outcome.UNKNOWN)),
         Filter(kind="task", outcome=(Outcome.DELETED,)),
         Filter(actor="w1", since=datetime(2026, 11, 21, 10, 0, 3, tzinfo=UTC)),
+        Filter(account="acme", outcome=(Outcome.DELETED, Outcome.UNKNOWN)),
+        Filter(job=JOB, outcome=(Outcome.DELETED,), kind="project"),
+        Filter(event=Event.ITEM_SETTLED),
+        Filter(event=Event.CALL, account="acme"),
+        Filter(event=Event.ATTEMPT_LOST, until=datetime(2026, 11, 21, 10, 0, 7, tzinfo=UTC)),
+        Filter(external_id="460000", account="acme"),
+        Filter(item_id=0),
     ],
     ids=str,
 )
@@ -102,13 +122,15 @@ def test_the_pages_of_any_filter_are_the_export_cut_in_pieces(
 ) -> None:
     start = datetime(2026, 11, 21, 10, tzinfo=UTC)
     ends = ("deleted", "unknown", None, "failed_refused")
+    events = (Event.CALL, Event.ATTEMPT_LOST, Event.ITEM_SETTLED)
     for turn in range(8):  # four entries of one transaction are of one instant
         entries = [
             an_entry(
-                turn * 4 + n,
+                n,
                 outcome=ends[(turn + n) % 4],
                 kind=("project", "task")[n % 2],
                 chain=f"job:{n % 2}",
+                event=events[(turn + n) % 3],
             )
             for n in range(4)
         ]
@@ -121,4 +143,70 @@ def test_the_pages_of_any_filter_are_the_export_cut_in_pieces(
         after = cursor_of(page[-1], wanted)
 
     assert len(whole) > 3
+    assert whole == [entry.id for entry in query(database, Filter()) if fits(entry, wanted)]
     assert pages == whole == sorted(whole)
+
+
+def fits(entry: AuditEntry, wanted: Filter) -> bool:
+    """Whether an entry is wanted, told without any index."""
+    pairs = {
+        "job_id": wanted.job,
+        "account": wanted.account,
+        "kind": wanted.kind,
+        "external_id": wanted.external_id,
+        "actor": wanted.actor,
+        "event": wanted.event,
+        "item_id": wanted.item_id,
+    }
+    return (
+        all(value is None or getattr(entry, name) == value for name, value in pairs.items())
+        and (not wanted.outcome or entry.outcome in wanted.outcome)
+        and (wanted.since is None or entry.at >= wanted.since)
+        and (wanted.until is None or entry.at < wanted.until)
+    )
+
+
+@pytest.mark.parametrize("lead", LEADS, ids=str)
+def test_each_way_to_lead_a_query_has_its_index(lead: tuple[str, ...]) -> None:
+    (index,) = [index for index in AUDIT.indexes if index.name == index_of(lead)]
+
+    assert [column.name for column in index.columns] == [*lead, "at", "id"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lead"),
+    [
+        (Filter(), ()),
+        (Filter(since=datetime(2026, 11, 21, tzinfo=UTC)), ()),
+        (Filter(job=JOB, kind="task"), ("job_id",)),
+        (Filter(job=JOB, outcome=(Outcome.DELETED,)), ("job_id", "outcome")),
+        (Filter(account="acme", outcome=(Outcome.DELETED,)), ("account", "outcome")),
+        (Filter(account="acme", actor="ada"), ("actor",)),
+        (Filter(account="acme", kind="task"), ("account",)),
+        (Filter(account="acme", kind="task", external_id="7"), ("external_id",)),
+        (Filter(job=JOB, event=Event.JOB_MOVED), ("event",)),
+        (Filter(job=JOB, event=Event.CALL), ("job_id",)),
+        (Filter(event=Event.CALL), ()),
+        (Filter(kind="task", item_id=7), ("item_id",)),
+    ],
+    ids=str,
+)
+def test_a_page_is_a_range_of_the_index_that_leads_it(
+    database: Database, wanted: Filter, lead: tuple[str, ...]
+) -> None:
+    statement = selected(wanted, None, 100, dialect=database.dialect)
+    plain = "enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"
+
+    with database.read() as connection:
+        words = "EXPLAIN QUERY PLAN"
+        if database.dialect == "postgresql":
+            words = "EXPLAIN"
+            for setting in plain:
+                connection.exec_driver_sql(f"SET LOCAL {setting} = off")
+        bound = statement.compile(connection, compile_kwargs={"literal_binds": True})
+        plan = str(connection.exec_driver_sql(f"{words} {bound}").all())
+
+    (found,) = re.findall(r"ix_\w+", plan)
+    (index,) = [index for index in AUDIT.indexes if index.name == found]
+    assert [column.name for column in index.columns][:1] == [*lead, "at"][:1]
+    assert "TEMP B-TREE" not in plan

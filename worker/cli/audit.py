@@ -1,7 +1,7 @@
 """`audit`: the audit log filtered, printed or exported, and verified."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import click
 from worker.cli.output import Output, talks
 
 if TYPE_CHECKING:
-    from worker.store.audit_log import AuditEntry
+    from worker.store.audit_log import Stored
     from worker.store.engine import Database
     from worker.store.verify import Verification
 
@@ -27,6 +27,8 @@ TAMPERED = 5
     "--outcome", multiple=True, help="deleted, failed_refused, …; or succeeded, failed, unknown."
 )
 @click.option("--actor", help="Who said so, or which worker did it.")
+@click.option("--event", help="call, item.settled, job.moved, hold.added, …")
+@click.option("--item", "item_id", type=click.IntRange(min=1), help="Of this item of a job.")
 @click.option("--since", help="From then on: 2026-11-21, an ISO time, or an age such as 7d.")
 @click.option("--until", help="Before then; dates are UTC and begin at midnight.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: table.")
@@ -41,6 +43,8 @@ def audit(
     external_id: str | None,
     outcome: tuple[str, ...],
     actor: str | None,
+    event: str | None,
+    item_id: int | None,
     since: str | None,
     until: str | None,
     form: str | None,
@@ -53,6 +57,7 @@ def audit(
     Examples:
       bulkdel audit --job JOB --outcome failed,unknown
       bulkdel audit --id 460000000044019
+      bulkdel audit --account acme --actor ada --event job.submitted --since 30d
       bulkdel audit --account acme --since 7d --format csv > acme.csv
       bulkdel audit verify
     """  # noqa: D301  \b is click's mark for "keep these lines"
@@ -76,15 +81,16 @@ def audit(
         external_id=external_id,
         outcome=_outcomes(outcome),
         actor=actor,
+        event=event,
+        item_id=item_id,
         since=None if since is None else instant(since, at),
         until=None if until is None else instant(until, at),
     )
-    found = audit_log.query(database, wanted, limit=limit, after=after)
-    last = _Last(found)
-    _print(out, "jsonl" if out.json else form or "table", last)
-    if limit is not None and last.entry is not None and last.count == limit:
-        out.say(f"there may be more: --after {cursor_of(last.entry, wanted)}")
-    if last.entry is None:
+    found = _Last(audit_log.stored(database, wanted, limit=limit, after=after))
+    _print(out, "jsonl" if out.json else form or "table", found)
+    if limit is not None and found.last is not None and found.count == limit:
+        out.say(f"there may be more: --after {cursor_of(found.last, wanted)}")
+    if found.last is None:
         out.say("no entry matches")
 
 
@@ -176,36 +182,37 @@ def _note(database: "Database") -> None:
 
 
 class _Last:
-    """Entries as they pass; the last one is remembered."""
+    """Batches of entries as they pass; the last entry is remembered."""
 
-    def __init__(self, entries: "Iterable[AuditEntry]") -> None:
-        self._entries = entries
-        self.entry: AuditEntry | None = None
+    def __init__(self, batches: "Iterable[Sequence[Stored]]") -> None:
+        self._batches = batches
+        self.last: Stored | None = None
         self.count = 0
 
-    def __iter__(self) -> "Iterator[AuditEntry]":
-        for entry in self._entries:
-            self.entry = entry
-            self.count += 1
-            yield entry
+    def __iter__(self) -> "Iterator[Sequence[Stored]]":
+        for batch in self._batches:
+            self.last = batch[-1]
+            self.count += len(batch)
+            yield batch
 
 
-def _print(out: Output, form: str, entries: "Iterable[AuditEntry]") -> None:
-    from worker.cli.audit_formats import csv_rows, heading, table_line
+def _print(out: Output, form: str, batches: "Iterable[Sequence[Stored]]") -> None:
+    from worker.cli.audit_formats import csv_head, csv_lines, exported, heading, table_line
 
-    exported = (entry.exported() for entry in entries)
     match form:
         case "jsonl":
-            for one in exported:
-                out.record(one)
+            for batch in batches:
+                out.records(exported(row) for row in batch)
         case "csv":
-            for line in csv_rows(exported):
-                click.echo(line, nl=False)
+            click.echo(csv_head(), nl=False)
+            for batch in batches:
+                click.echo(csv_lines(batch), nl=False)
         case _:
-            for number, one in enumerate(exported):
+            for number, batch in enumerate(batches):
                 if number == 0:
                     out.data(heading(), bold=True)
-                out.data(table_line(one))
+                for row in batch:
+                    out.data(table_line(exported(row)))
 
 
 def _outcomes(given: Iterable[str]) -> list[str]:

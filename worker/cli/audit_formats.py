@@ -4,18 +4,20 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from worker.cli.output import printable
-from worker.domain.audit import EXPORTED
+from worker.domain.audit import EXPORTED, canonical_at, detail_of
 
 FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula; some take the wide forms, too."""
 
 COLUMNS = (("AT (UTC)", 19), ("WHAT", 19), ("TARGET", 25), ("WHO", 11))
 GAP = "  "
+_AT, _DETAIL = EXPORTED.index("at"), EXPORTED.index("detail")
 
 
 def heading() -> str:
@@ -29,11 +31,41 @@ def table_line(entry: Mapping[str, Any]) -> str:
     return _line([at, _what(entry), _target(entry), str(entry["actor"])])
 
 
-def csv_rows(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Exported entries as RFC 4180 lines, the names of the fields first, line ends included."""
-    yield csv_line(EXPORTED)
-    for entry in entries:
-        yield csv_line([cell(entry[name]) for name in EXPORTED])
+def exported(row: Sequence[Any]) -> dict[str, Any]:
+    """A row of the store as its exported fields."""
+    fields = dict(zip(EXPORTED, row[1:], strict=True))
+    return fields | {"at": canonical_at(fields["at"]), "detail": _detail(fields["detail"])}
+
+
+def csv_head() -> str:
+    """The names of the fields, as one line."""
+    return csv_line(EXPORTED)
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows of the store as RFC 4180 lines, line ends included, all in one text."""
+    buffer = io.StringIO()
+    write = csv.writer(buffer, lineterminator="\r\n").writerow
+    for row in rows:
+        cells = [
+            f"'{value}" if type(value) is str and value.startswith(FORMULA) else value
+            for value in row[1:]
+        ]
+        cells[_AT] = canonical_at(row[_AT + 1])
+        cells[_DETAIL] = _detail_cell(row[_DETAIL + 1])
+        write(cells)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1024)
+def _detail(text: str) -> Mapping[str, Any]:
+    """Most calls have the same few words for detail."""
+    return detail_of(text)
+
+
+@lru_cache(maxsize=1024)
+def _detail_cell(text: str) -> str:
+    return cell(detail_of(text))
 
 
 def defused(text: str) -> str:

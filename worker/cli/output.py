@@ -11,7 +11,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
 from typing import IO, Any, Concatenate, ParamSpec
@@ -50,6 +50,10 @@ class Output:
     def record(self, value: Mapping[str, Any]) -> None:
         """One JSON object on one line of stdout, in ASCII: safe for every terminal and pipe."""
         click.echo(json.dumps(value), color=False)
+
+    def records(self, values: Iterable[Mapping[str, Any]]) -> None:
+        """Many at once, each on a line of its own."""
+        click.echo("".join(f"{json.dumps(value)}\n" for value in values), color=False, nl=False)
 
     def say(self, text: str, **style: Any) -> None:  # noqa: ANN401  click.style's options
         """Talk and progress, on stderr."""

@@ -125,6 +125,18 @@ def canonical_detail(detail: Mapping[str, Any]) -> str:
     return clean(_sorted(dict(detail))) if detail else "{}"
 
 
+def detail_of(text: str) -> dict[str, Any]:
+    """The detail as it was, from its text; what was tampered with is shown as it is.
+
+    `audit verify` says so, and reading must go on.
+    """
+    try:
+        detail = json.loads(text)
+    except ValueError:
+        detail = None
+    return detail if isinstance(detail, dict) else {"text": text}
+
+
 def canonical_at(at: datetime) -> str:
     """The instant in UTC to the microsecond: `2026-11-21T10:00:00.000000Z`."""
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

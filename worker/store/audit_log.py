@@ -4,59 +4,38 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    CompoundSelect,
-    Row,
-    Select,
-    Table,
-    func,
-    literal,
-    select,
-    text,
-    tuple_,
-    union_all,
-)
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import ColumnElement, Row, Select, func, select
 
-from worker.domain.audit import EXPORTED, Event, canonical_at
+from worker.domain.audit import EXPORTED, Event, canonical_at, detail_of
 from worker.domain.errors import InvalidInput
-from worker.domain.outcomes import Outcome, Verdict
+from worker.domain.outcomes import Verdict
+from worker.store.audit_ranges import Filter, Place, Statement, selected
 from worker.store.engine import Database
-from worker.store.models import Base
+from worker.store.models import AUDIT
 
-_ENTRIES: Table = Base.metadata.tables["audit_entries"]
-_E = _ENTRIES.c
-_AT_ONCE = 500
+__all__ = [
+    "AuditEntry",
+    "Filter",
+    "Stored",
+    "calls_since",
+    "count_calls_since",
+    "cursor_of",
+    "query",
+    "stored",
+]
+
+_E = AUDIT.c
+Stored = Row[Any]
+"""An entry as stored: `id`, and the fields of EXPORTED."""
+_FIELDS = ("id", *EXPORTED)
+_AT_ONCE = 1000
 _EPOCH, _MICRO = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
-_Place = tuple[datetime, int]
-_Statement = Select[Any] | CompoundSelect[Any]
-_BY_VALUE = ("account", "kind", "external_id", "actor", "event", "item_id")
 _CALLS = (Event.CALL, Event.CALL_LATE, Event.ATTEMPT_LOST)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which entries are wanted; what is None or empty does not narrow. `until` is exclusive.
-
-    To follow a log that is being written, ask up to two minutes ago: an entry gets its number
-    before its transaction ends, so among the newest a lower one may still turn up.
-    """
-
-    job: str | None = None
-    account: str | None = None
-    kind: str | None = None
-    external_id: str | None = None
-    outcome: tuple[Outcome, ...] = ()
-    actor: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    event: Event | None = None
-    item_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +81,27 @@ def query(
     They are read as they are taken, so memory stays flat. Raises InvalidInput for a cursor of
     another filter or of nobody's.
     """
+    batches = stored(database, wanted, limit=limit, after=after)
+    return (_entry(row) for batch in batches for row in batch)
+
+
+def stored(
+    database: Database, wanted: Filter, *, limit: int | None = None, after: str | None = None
+) -> Iterator[Sequence[Stored]]:
+    """What `query` gives, as rows of `id` and the fields of EXPORTED, a thousand at a time.
+
+    For exports: no record is made of a row, `at` is an instant and `detail` the text as stored.
+    """
     start = None if after is None else _read_cursor(after, wanted)
     if limit is not None and limit < 0:
         raise InvalidInput("a limit cannot be less than nothing")
-    return _stream(database, _selected(wanted, start, limit))
+    streams = limit is None or limit > _AT_ONCE
+    statement = selected(wanted, start, limit, dialect=database.dialect)
+    return _stream(database, statement, streams=streams)
 
 
-def cursor_of(entry: AuditEntry, wanted: Filter) -> str:
-    """The cursor to go on after this entry."""
+def cursor_of(entry: AuditEntry | Stored, wanted: Filter) -> str:
+    """The cursor to go on after this entry, or row of `stored`."""
     micros = (entry.at - _EPOCH) // _MICRO
     return _encode(f"{micros}.{entry.id}.{_digest(wanted)}")
 
@@ -132,7 +124,7 @@ def count_calls_since(database: Database, account: str, since: datetime) -> int:
 def _calls(account: str, since: datetime, what: ColumnElement[Any]) -> Select[tuple[Any]]:
     return (
         select(what)
-        .select_from(_ENTRIES)
+        .select_from(AUDIT)
         .where(
             _E.account == account,
             _E.at >= since,
@@ -143,69 +135,22 @@ def _calls(account: str, since: datetime, what: ColumnElement[Any]) -> Select[tu
     )
 
 
-def _selected(wanted: Filter, start: _Place | None, limit: int | None) -> _Statement:
-    """The entries by the time they were written, and by number within one transaction.
-
-    Every index of the log ends in this order, so that a page is a range of one of them. Several
-    outcomes are several such ranges, merged.
-    """
-    arms = [_arm(wanted, outcome, start, limit) for outcome in wanted.outcome or (None,)]
-    if len(arms) == 1:
-        return arms[0]
-    # SQLite takes no order inside of an arm unless it is a subquery.
-    merged = union_all(*(select(arm.subquery()) for arm in arms) if limit is not None else arms)
-    found = merged.order_by(text("at"), text("id"))
-    return found if limit is None else found.limit(limit)
-
-
-def _arm(
-    wanted: Filter, outcome: Outcome | None, start: _Place | None, limit: int | None
-) -> Select[Any]:
-    found = select(_E.id, *(_E[name] for name in EXPORTED)).where(*_narrowed(wanted))
-    if outcome is not None:
-        found = found.where(_E.outcome == outcome.value)
-    if start is not None:
-        here = tuple_(literal(start[0], _E.at.type), literal(start[1], _E.id.type))
-        found = found.where(tuple_(_E.at, _E.id) > here)
-    if limit is None and len(wanted.outcome) > 1:
-        return found  # ordered where the arms are merged
-    found = found.order_by(_E.at, _E.id)
-    return found if limit is None else found.limit(limit)
-
-
-def _narrowed(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    for name in _BY_VALUE:
-        value = getattr(wanted, name)
-        if value is not None:
-            yield _E[name] == value
-    if wanted.job is not None:
-        yield _E.job_id == wanted.job
-    if wanted.since is not None:
-        yield _E.at >= wanted.since
-    if wanted.until is not None:
-        yield _E.at < wanted.until
-
-
-def _stream(database: Database, statement: _Statement) -> Iterator[AuditEntry]:
-    at_once = {"yield_per": _AT_ONCE}
+def _stream(
+    database: Database, statement: Statement, *, streams: bool
+) -> Iterator[Sequence[Stored]]:
+    options = {"yield_per": _AT_ONCE} if streams else {}  # a cursor is three round trips more
     with (
         database.read() as connection,
         # Closed too when the reader stops early.
-        connection.execute(statement, execution_options=at_once) as rows,
+        connection.execute(statement, execution_options=options) as rows,
     ):
-        for row in rows:
-            yield _entry(row)
+        yield from rows.partitions(_AT_ONCE)
 
 
-def _entry(row: Row[Any]) -> AuditEntry:
-    fields = row._asdict()
-    try:
-        detail = json.loads(fields["detail"])
-    except ValueError:  # tampered with; `audit verify` says so, reading must go on
-        detail = None
-    return AuditEntry(
-        **fields | {"detail": detail if isinstance(detail, dict) else {"text": fields["detail"]}}
-    )
+def _entry(row: Stored) -> AuditEntry:
+    fields = dict(zip(_FIELDS, row, strict=True))
+    fields["detail"] = detail_of(fields["detail"])
+    return AuditEntry(**fields)
 
 
 def _digest(wanted: Filter) -> str:
@@ -217,7 +162,7 @@ def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, wanted: Filter) -> _Place:
+def _read_cursor(cursor: str, wanted: Filter) -> Place:
     wrong = InvalidInput(
         "the cursor does not belong to this query",
         fix="give --after what the last page ended with, with the same filters",

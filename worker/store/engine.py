@@ -29,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from worker.domain.audit import Entry
 from worker.domain.errors import InvalidInput, Unreachable
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The migration this release needs; later ones are fine, as they let it work on."""
 Tell = Callable[[Sequence[Entry]], None]
 WRITTEN = "worker.written"

@@ -36,10 +36,10 @@ __all__ = [
 ]
 
 
-def _some(name: str, column: str) -> Index:
-    """An index of the audit entries that have a value there."""
-    there = text(f"{column} is not null")
-    return Index(name, column, "at", "id", postgresql_where=there, sqlite_where=there)
+def _some(name: str, *columns: str) -> Index:
+    """An index of the audit entries that have a value in the last of these columns."""
+    there = text(f"{columns[-1]} is not null")
+    return Index(name, *columns, "at", "id", postgresql_where=there, sqlite_where=there)
 
 
 class AccountRow(Base):
@@ -246,6 +246,16 @@ class AuditRow(Base):
         _some("ix_audit_entries_job_id", "job_id"),
         _some("ix_audit_entries_item_id", "item_id"),
         _some("ix_audit_entries_outcome", "outcome"),
+        _some("ix_audit_entries_job_id_outcome", "job_id", "outcome"),
+        _some("ix_audit_entries_account_outcome", "account", "outcome"),
+        Index(
+            "ix_audit_entries_event",
+            "event",
+            "at",
+            "id",
+            postgresql_where=text("event <> 'call'"),
+            sqlite_where=text("event <> 'call'"),
+        ),
     )
 
 

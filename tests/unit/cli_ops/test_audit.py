@@ -1,12 +1,19 @@
 """`audit` and `audit verify` over a database with a few entries."""
 
+import csv
+import io
+import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.cli_ops.conftest import Bulkdel, rows
+from worker.cli.audit_formats import cell
 from worker.domain.audit import EXPORTED, Entry, Event, account_chain
+from worker.store.audit_log import Filter, query
 from worker.store.chain import append
 from worker.store.engine import Database
 from worker.store.migrate import upgrade
@@ -20,6 +27,7 @@ def call(number: int, *, outcome: str | None = None, account: str = "acme") -> E
         actor="=somebody",
         kind="project",
         external_id=str(number),
+        item_id=number,
         outcome=outcome,
         verdict="deleted",
     )
@@ -56,6 +64,10 @@ def ids(bulkdel: Bulkdel, *args: str) -> list[str]:
         (("--since", "1h"), ["1", "2", "3", "4"]),
         (("--until", "1h"), []),
         (("--job", "j-none"), []),
+        (("--event", "call", "--account", "other"), ["4"]),
+        (("--event", "job.moved"), []),
+        (("--item", "3"), ["3"]),
+        (("--kind", "project", "--outcome", "failed", "--actor", "=somebody"), ["2"]),
     ],
 )
 def test_filters_narrow(bulkdel: Bulkdel, args: tuple[str, ...], found: list[str]) -> None:
@@ -81,6 +93,30 @@ def test_csv_is_for_spreadsheets_and_defused(bulkdel: Bulkdel) -> None:
     assert ",'=somebody," in lines[1]
 
 
+def test_exports_are_the_typed_rows_written_plainly(bulkdel: Bulkdel, database: Database) -> None:
+    detail = {"ids": ["1", "ü"], "action": "delete", "page": None}
+    odd = replace(call(5), message='-2+3 "quoted",\r\nä', provider_code="@sum", detail=detail)
+    with database.write() as connection:
+        append(connection, [replace(odd, external_id=str(n)) for n in range(1500)])
+    entries = [entry.exported() for entry in query(database, Filter())]
+
+    as_csv = bulkdel("audit", "--format", "csv").stdout_bytes.decode()
+    as_json = bulkdel("audit", "--format", "jsonl").stdout
+
+    assert as_csv == plain_csv(entries)
+    assert as_json == "".join(f"{json.dumps(entry)}\n" for entry in entries)
+
+
+def plain_csv(entries: list[dict[str, Any]]) -> str:
+    """What the export has to be, a cell at a time."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\r\n")
+    lines.writerow(EXPORTED)
+    for entry in entries:
+        lines.writerow([cell(entry[name]) for name in EXPORTED])
+    return text.getvalue()
+
+
 def test_the_table_has_a_head_and_a_line_for_each(bulkdel: Bulkdel) -> None:
     lines = bulkdel("audit").stdout.splitlines()
 
@@ -100,6 +136,7 @@ def test_nothing_found_is_said_and_is_no_error(bulkdel: Bulkdel) -> None:
     [
         ("--since", "soon"),
         ("--outcome", "gone"),
+        ("--event", "gone"),
         ("--after", "xyz"),
         ("--json", "--format", "csv"),
         ("--limit", "0"),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.cli.audit_formats import FORMULA, csv_rows, heading, instant, table_line
+from worker.cli.audit_formats import (
+    FORMULA,
+    csv_head,
+    csv_lines,
+    exported,
+    heading,
+    instant,
+    table_line,
+)
 from worker.domain.audit import EXPORTED
 from worker.domain.errors import InvalidInput
 
@@ -23,8 +32,15 @@ ENTRY: dict[str, Any] = {
 }
 
 
-def cells_of(entry: dict[str, Any]) -> dict[str, str]:
-    return next(csv.DictReader(io.StringIO("".join(csv_rows([entry])), newline="")))
+def row_of(**fields: Any) -> tuple[Any, ...]:  # noqa: ANN401  any field of an entry
+    """A row as the store gives it: a number, then the fields."""
+    stored = ENTRY | {"detail": "{}", "at": datetime(2026, 11, 21, 10, tzinfo=UTC)} | fields
+    return 1, *stored.values()
+
+
+def cells_of(**fields: Any) -> dict[str, str]:  # noqa: ANN401  the same
+    text = csv_head() + csv_lines([row_of(**fields)])
+    return next(csv.DictReader(io.StringIO(text, newline="")))
 
 
 @given(text=st.text(max_size=80))
@@ -64,24 +80,31 @@ def test_the_heading_stands_above_its_columns() -> None:
 
 @pytest.mark.parametrize("start", FORMULA)
 def test_no_cell_begins_a_formula(start: str) -> None:
-    told = cells_of(ENTRY | {"message": f"{start}cmd|' /C calc'!A0"})["message"]
+    told = cells_of(message=f"{start}cmd|' /C calc'!A0")["message"]
 
     assert told.startswith(f"'{start}")
 
 
 @given(text=st.text(alphabet="a\",\n\r'x", max_size=20))
 def test_a_cell_is_read_back_as_it_was(text: str) -> None:
-    told = cells_of(ENTRY | {"message": f"x{text}"})["message"]
+    told = cells_of(message=f"x{text}")["message"]
 
     assert told == f"x{text}"
 
 
 def test_csv_has_the_exported_fields_in_order_and_ends_lines_as_rfc_4180_says() -> None:
-    head, line = csv_rows([ENTRY | {"detail": {"b": 1, "a": "ä"}, "http_status": None}])
+    line = csv_lines([row_of(detail='{"b": 1, "a": "ä"}', http_status=None)])
 
-    assert head == ",".join(EXPORTED) + "\r\n"
+    assert csv_head() == ",".join(EXPORTED) + "\r\n"
     assert line.endswith("\r\n")
     assert '"{""a"":""ä"",""b"":1}"' in line
+    assert ",2026-11-21T10:00:00.000000Z," in line
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1]", '"a word"'])
+def test_a_detail_that_was_tampered_with_is_shown_as_it_is(text: str) -> None:
+    assert exported(row_of(detail=text))["detail"] == {"text": text}
+    assert json.loads(cells_of(detail=text)["detail"]) == {"text": text}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""Which range of which index a query of the audit log is: its statement, in the order written.
+
+A planner that only has to find the first hundred rows likes to walk the log from its beginning
+until it has met them, which takes long where they begin late. So each query is led by an index.
+In SQLite a column with a plus before it is out of the question. In PostgreSQL the first column is
+asked to be any of one value, and is sorted by: then no index is in order that does not begin so.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    any_,
+    literal,
+    select,
+    text,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
+
+from worker.domain.audit import EXPORTED, Event
+from worker.domain.outcomes import Outcome
+from worker.store.models import AUDIT
+
+Place = tuple[datetime, int]
+"""The `at` and the number of an entry."""
+Statement = Select[Any] | CompoundSelect[Any]
+_E = AUDIT.c
+_PLUS: custom_op[Any] = custom_op("+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries are wanted; what is None or empty does not narrow. `until` is exclusive.
+
+    To follow a log that is being written, ask up to two minutes ago: an entry gets its number
+    before its transaction ends, so among the newest a lower one may still turn up.
+    """
+
+    job: str | None = None
+    account: str | None = None
+    kind: str | None = None
+    external_id: str | None = None
+    outcome: tuple[Outcome, ...] = ()
+    actor: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    event: Event | None = None
+    item_id: int | None = None
+
+
+Lead = tuple[str, ...]
+LEADS: tuple[Lead, ...] = (
+    ("item_id",),
+    ("external_id",),
+    ("job_id", "outcome"),
+    ("job_id",),
+    ("account", "outcome"),
+    ("actor",),
+    ("outcome",),
+    ("event",),
+    ("account",),
+    ("kind",),
+    (),
+)
+"""Columns that an index begins with, those first that leave least; then come `at` and `id`."""
+_NAMES: dict[Lead, str] = {(): "at", ("account",): "account_at"}
+_MANY = frozenset({Event.CALL, Event.ITEM_SETTLED})
+"""Events there are many of; entries of calls are not in the index of events at all."""
+_KEPT = {
+    "job_id": text("job_id IS NOT NULL"),
+    "item_id": text("item_id IS NOT NULL"),
+    "outcome": text("outcome IS NOT NULL"),
+    "event": text("event <> 'call'"),
+}
+"""What the entries of an index have in common, in its own words: so that it is taken."""
+
+
+def selected(wanted: Filter, start: Place | None, limit: int | None, *, dialect: str) -> Statement:
+    """The entries by the time they were written, and by number within one transaction.
+
+    Several outcomes are several ranges, merged.
+    """
+    arms = [_arm(wanted, outcome, start, limit, dialect) for outcome in wanted.outcome or (None,)]
+    if len(arms) == 1:
+        return arms[0]
+    # SQLite takes no order inside of an arm unless it is a subquery.
+    merged = union_all(*(select(arm.subquery()) for arm in arms) if limit is not None else arms)
+    found = merged.order_by(text("at"), text("id"))
+    return found if limit is None else found.limit(limit)
+
+
+def index_of(lead: Lead) -> str:
+    """The name of the index that begins with these columns."""
+    return f"ix_{AUDIT.name}_{_NAMES.get(lead) or '_'.join(lead)}"
+
+
+def _arm(
+    wanted: Filter, outcome: Outcome | None, start: Place | None, limit: int | None, dialect: str
+) -> Select[Any]:
+    values = _values(wanted, outcome)
+    lead = _lead(values)
+    found = (
+        select(_E.id, *(_E[name] for name in EXPORTED))
+        .where(*(_is(name, value, lead, dialect) for name, value in values.items()))
+        .where(*(_KEPT[name] for name in lead if name in _KEPT), *_within(wanted, start))
+    )
+    if limit is None and len(wanted.outcome) > 1:
+        return found  # ordered where the arms are merged
+    found = found.order_by(*(_E[name] for name in lead), _E.at, _E.id)
+    return found if limit is None else found.limit(limit)
+
+
+def _values(wanted: Filter, outcome: Outcome | None) -> dict[str, Any]:
+    values = {
+        "job_id": wanted.job,
+        "account": wanted.account,
+        "kind": wanted.kind,
+        "external_id": wanted.external_id,
+        "outcome": outcome,
+        "actor": wanted.actor,
+        "event": wanted.event,
+        "item_id": wanted.item_id,
+    }
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _lead(values: Mapping[str, Any]) -> Lead:
+    event = values.get("event")
+    if event is not None and event not in _MANY:
+        return ("event",)
+    there = values.keys() - ({"event"} if event == Event.CALL else set())
+    return next(lead for lead in LEADS if there >= set(lead))
+
+
+def _is(name: str, value: object, lead: Lead, dialect: str) -> ColumnElement[bool]:
+    column = _E[name]
+    if dialect == "postgresql" and name in lead[:1]:
+        return column == any_(literal([value], ARRAY(column.type)))
+    if dialect == "sqlite" and name not in lead:
+        return UnaryExpression(column, operator=_PLUS, type_=column.type) == value
+    return column == value
+
+
+def _within(wanted: Filter, start: Place | None) -> Iterator[ColumnElement[bool]]:
+    if wanted.since is not None:
+        yield _E.at >= wanted.since
+    if wanted.until is not None:
+        yield _E.at < wanted.until
+    if start is not None:
+        here = tuple_(literal(start[0], _E.at.type), literal(start[1], _E.id.type))
+        yield tuple_(_E.at, _E.id) > here
