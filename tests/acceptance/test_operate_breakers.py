@@ -81,6 +81,51 @@ async def test_a_few_foreign_ids_are_named_in_the_plan(room: Rooms, cascade: str
         assert await here.gone() == set()
 
 
+@POINT
+@pytest.mark.parametrize(
+    ("cascade", "there", "ends"),
+    [
+        ("all", 0, {"already_absent"}),
+        ("all", 30, {"already_absent", "deleted"}),
+        ("none", 30, {"already_absent", "deleted"}),
+    ],
+)
+async def test_a_short_list_that_is_mostly_absent_is_asked_about_once(
+    room: Rooms, cascade: str, there: int, ends: set[str]
+) -> None:
+    async with room(PATIENT) as here:
+        mine, given = await here.seed(there or 5), FOREIGN[:12]
+        if there:
+            given = [*mine, *given]
+        job_id = await asyncio.to_thread(lambda: here.stage.submit(given, cascade=(cascade,)))
+
+        paused = await works_until(here, here.stage.desk.jobs.get(job_id), JobState.PAUSED)
+
+        assert paused.waiting_on is not None
+        said = f"12 of the {len(given)} projects of the list are not there: wrong list or wrong"
+        assert said in paused.waiting_on.sentence
+        assert await here.gone() == set()
+        assert (await here.say("watch", job_id, "--json"))[0] == 7
+        assert (await here.say("resume", job_id))[0] == 0
+        if there:
+            job = await here.stage.planned(job_id)
+            assert said in " ".join(finding.text for finding in job.plan.findings)
+            await here.confirm(job)
+        ended = await here.stage.finished(job_id)
+        assert set(here.outcomes(ended).values()) == ends
+        gone = {row["id"] for row in await here.stage.deletions() if row["effect"] == "deleted"}
+        assert gone == (set(mine) if there else set())
+
+
+@POINT
+async def test_a_dry_run_of_the_wrong_list_says_so_and_ends(room: Rooms) -> None:
+    async with room(PATIENT) as here:
+        job = await here.plan(FOREIGN[:12], cascade=("all",), dry_run=True)
+
+        assert "absent" in {finding.code for finding in job.plan.findings}
+        assert (await here.stage.finished(job.id)).state is JobState.SUCCEEDED
+
+
 async def test_twenty_failures_in_a_row_end_the_job(room: Rooms) -> None:
     async with room(PATIENT) as here:
         ids = await here.seed(60)

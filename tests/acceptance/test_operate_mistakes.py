@@ -22,8 +22,9 @@ def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
     return stacks.running(request.param)
 
 
-def test_1_the_wrong_account(site: Site, other_site: Site) -> None:
-    ids = other_site.seed(60)
+@pytest.mark.parametrize("count", [60, 12])
+def test_1_the_wrong_account(site: Site, other_site: Site, count: int) -> None:
+    ids = other_site.seed(count)
 
     told = site.submit(ids, "--cascade", "all", code=7).json
 

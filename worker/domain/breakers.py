@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from worker.domain.outcomes import Outcome
 
+FEW = 10
+"""Absent projects of a short list that say nothing yet: somebody else may have deleted them."""
 BAD = frozenset(
     {
         Outcome.FAILED_REFUSED,
@@ -44,9 +46,21 @@ class Breakers:
         if self.absent_percent and self.absent_first:
             text += (
                 f"; pauses if more than {self.absent_percent:g} % "
-                f"of the first {self.absent_first} projects are absent"
+                f"of the first {self.absent_first} projects are absent, "
+                f"and of a shorter list {FEW} or more"
             )
         return text
+
+    def are_many(self, absent: int, given: int) -> bool:
+        """Whether so many of a list's projects are absent that it may be the wrong list."""
+        rules = self.absent_percent and self.absent_first
+        return bool(rules) and absent * 100 > self.absent_percent * given
+
+    def doubt(self, absent: int, given: int) -> str:
+        """Why a list that is too short to be judged by its first projects is in doubt, or ""."""
+        if given >= self.absent_first or absent < FEW or not self.are_many(absent, given):
+            return ""
+        return wrong_list(absent, f"{given} projects of the list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +72,7 @@ class Tally:
     in_a_row: int = 0  # bad ones since the last good one
     looked: int = 0  # projects looked at, up to `absent_first`
     absent: int = 0  # of these, not there
+    asked: bool = False  # a person was asked whether this is the right list
 
     def ended(self, outcomes: Iterable[Outcome]) -> "Tally":
         """The tally after items ended so, in this order."""
@@ -103,8 +118,12 @@ def judge(rules: Breakers, before: Tally, now: Tally) -> Tripped | None:
     if counts and now.bad > before.bad and now.bad * 100 >= share * ended:
         return Tripped(trip=Trip.ABORT, why=f"{now.bad} of {ended} items failed")
     first = rules.absent_first
-    is_full = bool(first and rules.absent_percent) and before.looked < first <= now.looked
-    if is_full and now.absent * 100 > rules.absent_percent * now.looked:
-        why = f"{now.absent} of the first {now.looked} projects are not there"
-        return Tripped(trip=Trip.PAUSE, why=f"{why}: wrong list or wrong account?")
+    if before.looked < first <= now.looked and rules.are_many(now.absent, now.looked):
+        why = wrong_list(now.absent, f"first {now.looked} projects")
+        return Tripped(trip=Trip.PAUSE, why=why)
     return None
+
+
+def wrong_list(absent: int, of: str) -> str:
+    """The question that a person is asked."""
+    return f"{absent} of the {of} are not there: wrong list or wrong account?"

@@ -133,6 +133,8 @@ class PlannedItems:
     unlisted: int  # projects no listing or read has shown
     skipped: Mapping[Outcome, int]
     spent: int  # calls that planning made
+    given: int = 0  # projects of the list, whatever became of them
+    absent: int = 0  # of these, not there by their own read
     named: Mapping[str, Sequence[str]] = field(default_factory=dict)  # first ids, by what of them
 
 

@@ -119,6 +119,10 @@ class PlanStore(Protocol):
         """Write down the plan of a job that ends here: a dry run, or nothing left to delete."""
         ...
 
+    def doubt(self, lease: Lease, job: Job, why: str) -> Job:
+        """Pause a job to ask a person whether its list is the right one; once."""
+        ...
+
 
 class ChunkStore(Protocol):
     """What the bulk delete of a job asks of the database besides the group commit."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from worker.domain.breakers import wrong_list
 from worker.domain.bulk import PAIR, Bulk, Stage
 from worker.domain.calls import PROJECT, TIMER, Action, Call
 from worker.domain.canary import canary_size
@@ -63,6 +64,8 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
     if job.options.keep_projects:
         job = await off(tools.plans.keep_projects, lease, job)
     items = await off(tools.plans.measure, job)
+    if doubt := _doubt(job, items, tools.facts):
+        return await off(tools.plans.doubt, lease, job, doubt)
     by_chunks = goes_by_chunks(job, items, tools.facts)
     await off(tools.plans.arrange, lease, job, by_chunks=by_chunks)
     at_plan = await look(tools, job, holds)
@@ -81,6 +84,18 @@ async def finish(tools: Tools, lease: Lease, job: Job) -> Job:
         bulk=Bulk(stage=Stage.CANARY) if by_chunks else job.bulk,
     )
     return await off(tools.confirm, frozen) if may_confirm(frozen, tools.facts) else frozen
+
+
+def _doubt(job: Job, items: PlannedItems, facts: AccountFacts) -> str:
+    """Why a person is to be asked whether this is the right list; empty if not, or asked."""
+    if job.dry_run or job.tally.asked or not _is_list(job):
+        return ""
+    return facts.breakers.doubt(items.absent + items.unlisted, items.given)
+
+
+def _is_list(job: Job) -> bool:
+    """Whether somebody wrote the ids down: a retry takes up what may well be gone by now."""
+    return not job.options.filters and not job.parent_job_id
 
 
 def may_confirm(job: Job, facts: AccountFacts) -> bool:
@@ -181,6 +196,10 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Findin
         text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
         text += _named(items, UNLISTED, items.unlisted)
         found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
+    absent = items.absent + items.unlisted
+    if absent > 1 and _is_list(job) and facts.breakers.are_many(absent, items.given):
+        text = wrong_list(absent, f"{items.given} projects of the list")
+        found.append(Finding(level=FindingLevel.WARNING, code="absent", text=text))
     if facts.catalogue.children and not job.options.cascade:
         text = "cascade none: children are not looked at; a project goes with whatever hangs on it"
         found.append(Finding(level=FindingLevel.WARNING, code="cascade_none", text=text))

@@ -52,13 +52,21 @@ def count_ended(
     _count(conn, lease, job, job.tally.ended(outcomes), rules)
 
 
+def doubt(conn: Connection, lease: Lease, job: Job, why: str) -> None:
+    """Pause a job to ask whether its list is the right one; it is noted that it was asked."""
+    kept = {"tally": TALLY.dump_json(replace(job.tally, asked=True)).decode()}
+    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(kept))
+    _pause(conn, lease, job, Tripped(trip=Trip.PAUSE, why=why))
+
+
 def _looked(job: Job, done: Sequence[Done], ended: Sequence[SettledItem]) -> list[bool]:
     """Which of the job's projects were found to be there, or not, in this order.
 
     A job with children reads each project for its plan; one without learns it by deleting.
+    What a retry takes up was in a plan before, and may well be gone by now.
     """
     plans = job.state is JobState.PLANNING
-    if plans is not bool(job.options.cascade):
+    if plans is not bool(job.options.cascade) or job.parent_job_id:
         return []
     absent = [False for item in ended if _is(item, Outcome.ALREADY_ABSENT)]
     if not plans:

@@ -124,6 +124,16 @@ def first_ids(
     return found
 
 
+def projects_given(conn: Connection, job: Job) -> tuple[int, int]:
+    """How many projects the job's list has, what it keeps included; and how many are absent."""
+    is_absent = ITEMS.c.outcome == Outcome.ALREADY_ABSENT.value
+    counted = select(func.count(), func.count().filter(is_absent)).where(
+        ITEMS.c.job_id == job.id, ITEMS.c.kind == PROJECT
+    )
+    given, absent = conn.execute(counted).one()
+    return given + job.plan.kept.get(PROJECT, 0), absent
+
+
 def keep_projects(conn: Connection, lease: Lease, job: Job) -> Job:
     """Take the open projects out of a cleanup, and what goes only with them; audited.
 

@@ -13,7 +13,7 @@ from worker.domain.plan import PlanHash
 from worker.domain.states import HOLDING, ItemState, JobState
 from worker.domain.steps import SENT, Step
 from worker.ports import Job, Lease, PlanFacts, PlannedItems, WaitingOn
-from worker.store import cascade, entries, planned
+from worker.store import brakes, cascade, entries, planned
 from worker.store.accounts import fence
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
@@ -21,7 +21,7 @@ from worker.store.changes import many_written
 from worker.store.engine import Database
 from worker.store.models import AUDIT, ITEMS, JOBS
 from worker.store.moves import has_moved, job_entry, move, read_job
-from worker.store.rows import BULK, PLAN, item_of
+from worker.store.rows import BULK, PLAN, item_of, plan_detail
 
 _OPEN = ITEMS.c.state != ItemState.SETTLED.value
 _UNREAD = and_(ITEMS.c.name == "", ITEMS.c.created == "")
@@ -184,6 +184,7 @@ class Plans:
             calls = select(func.count()).where(AUDIT.c.job_id == job.id)
             spent = calls.where(AUDIT.c.event.in_([Event.CALL.value, Event.ATTEMPT_LOST.value]))
             by_kind = _by(conn, ITEMS.c.kind, job.id, _OPEN)
+            given, absent = planned.projects_given(conn, job)
             skipped = _by(conn, ITEMS.c.outcome, job.id, ~_OPEN)
             return PlannedItems(
                 digest=digest.digest,
@@ -192,6 +193,8 @@ class Plans:
                 unlisted=conn.execute(select(func.count()).where(_unseen(job.id))).scalar_one(),
                 skipped={Outcome(name): count for name, count in skipped.items()},
                 spent=conn.execute(spent).scalar_one(),
+                given=given,
+                absent=absent,
                 named=planned.first_ids(conn, job.id, _unseen(job.id)),
             )
 
@@ -222,7 +225,8 @@ class Plans:
             if has_moved(conn, job):
                 return read_job(conn, job.id)
             append(
-                conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
+                conn,
+                [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=plan_detail(plan))],
             )
             return move(
                 conn,
@@ -251,20 +255,19 @@ class Plans:
             if has_moved(conn, job):
                 return read_job(conn, job.id)
             append(
-                conn, [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=_facts(plan))]
+                conn,
+                [job_entry(job, Event.PLAN_FROZEN, actor=lease.owner, detail=plan_detail(plan))],
             )
             conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(values))
             return read_job(conn, job.id)
 
-
-def _facts(plan: PlanFacts) -> dict[str, object]:
-    return {
-        "hash": plan.hash,
-        "word": plan.word,
-        "items": plan.items,
-        "by_kind": dict(plan.by_kind),
-        "calls": plan.calls,
-    }
+    def doubt(self, lease: Lease, job: Job, why: str) -> Job:
+        """Pause a job to ask whether its list is the right one; not if a person moved it."""
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            if not has_moved(conn, job):
+                brakes.doubt(conn, lease, job, why)
+            return read_job(conn, job.id)
 
 
 def _projects(job_id: str) -> ColumnElement[bool]:

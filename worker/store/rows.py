@@ -193,3 +193,14 @@ def waiting_columns(waiting: WaitingOn | None) -> Mapping[str, Any]:
         "waiting_since": waiting.since if waiting else None,
         "waiting_wake": waiting.next_wake if waiting else None,
     }
+
+
+def plan_detail(plan: PlanFacts) -> dict[str, object]:
+    """What the audit log keeps of a plan."""
+    return {
+        "hash": plan.hash,
+        "word": plan.word,
+        "items": plan.items,
+        "by_kind": dict(plan.by_kind),
+        "calls": plan.calls,
+    }

@@ -101,6 +101,14 @@ class MemoryPlans:
         self._store.jobs[job.id] = kept
         return kept
 
+    def doubt(self, lease: Lease, job: Job, why: str) -> Job:  # noqa: ARG002  there is one lease
+        self.steps.append(f"doubt {why}")
+        if self._has_moved(job):
+            return self._store.jobs[job.id]
+        paused = replace(job, state=JobState.PAUSED, tally=replace(job.tally, asked=True))
+        self._store.jobs[job.id] = paused
+        return paused
+
     def _has_moved(self, job: Job) -> bool:
         now = self._store.jobs[job.id]
         return (now.state, now.stopping) != (job.state, job.stopping)

@@ -83,6 +83,25 @@ def test_fewer_than_the_first_fifty_say_nothing() -> None:
     assert judge(RULES, NOTHING, NOTHING.saw([False] * 49, first=50)) is None
 
 
+@pytest.mark.parametrize(
+    ("absent", "given", "asks"),
+    [(9, 9, False), (10, 10, True), (10, 49, True), (10, 50, False), (9, 40, False)],
+)
+def test_ten_and_more_than_a_fifth_of_a_short_list_put_it_in_doubt(
+    absent: int, given: int, *, asks: bool
+) -> None:
+    said = RULES.doubt(absent, given)
+
+    wanted = f"{absent} of the {given} projects of the list are not there"
+    assert said.startswith(wanted) if asks else said == ""
+
+
+@pytest.mark.parametrize("off", [Breakers(absent_percent=0), Breakers(absent_first=0)])
+def test_a_list_is_in_no_doubt_where_that_breaker_is_off(off: Breakers) -> None:
+    assert not off.doubt(30, 30)
+    assert not off.are_many(30, 30)
+
+
 @given(st.lists(st.sampled_from(list(Outcome)), max_size=300))
 def test_a_breaker_of_zero_is_off(outcomes: list[Outcome]) -> None:
     off = Breakers(failed_percent=0, failed_in_a_row=0, absent_percent=0)

@@ -165,7 +165,35 @@ def test_duplicates_of_the_input_are_counted() -> None:
 
 
 def test_what_no_list_shows_is_warned_of() -> None:
-    assert codes(plan(planned(unlisted=2))) == [("warning", "not_listed")]
+    assert codes(plan(planned(unlisted=2, given=100))) == [("warning", "not_listed")]
+
+
+@pytest.mark.parametrize(("absent", "unlisted"), [(2, 0), (0, 2), (1, 1)])
+def test_a_list_that_is_mostly_not_there_is_asked_about(absent: int, unlisted: int) -> None:
+    made = plan(planned(given=9, absent=absent, unlisted=unlisted))
+
+    (said,) = [finding for finding in made.findings if finding.code == "absent"]
+    assert said.level is FindingLevel.WARNING
+    assert said.text.startswith("2 of the 9 projects of the list are not there: wrong list or")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        plan(planned(given=10, absent=2)),
+        plan(planned(given=3, unlisted=1)),
+        plan(planned(given=2, absent=2), JobOptions(cascade=ALL.cascade, filters={"a": "b"})),
+        make_plan(
+            a_job(JobState.PLANNING, options=ALL, parent_job_id="j-0"),
+            planned(given=2, absent=2),
+            some_facts(),
+            EPOCH,
+        ),
+    ],
+    ids=["a fifth", "one alone", "a selection", "a retry"],
+)
+def test_a_few_absent_and_what_nobody_wrote_down_are_not_asked_about(made: PlanFacts) -> None:
+    assert "absent" not in {finding.code for finding in made.findings}
 
 
 def test_cascade_none_is_said_in_words() -> None:
