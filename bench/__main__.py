@@ -19,6 +19,7 @@ from bench.rows import (
     fairness,
     growth,
     pools,
+    startup,
     throughput,
     utilisation,
     verify,
@@ -39,6 +40,7 @@ ROWS: Mapping[str, Callable[[Scale, Path], Iterator[Line]]] = {
         pools,
         verify,
         audit,
+        startup,
     )
 }
 RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")

@@ -16,6 +16,7 @@ from importlib.metadata import version
 
 from worker.bootstrap import Desk
 from worker.config.accounts import Config
+from worker.connecting import connection_of
 from worker.domain.errors import BulkdelError, Refused
 from worker.domain.retry import RetryPolicy
 from worker.policies import PolicyDesk
@@ -41,7 +42,6 @@ from worker.wiring import (
     account_facts,
     addresses,
     confirm_rules,
-    connection_of,
     owner_name,
     secret_digest,
 )

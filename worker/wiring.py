@@ -4,10 +4,8 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from worker import embedded
@@ -20,15 +18,12 @@ from worker.domain.catalogue import Catalogue, is_id, shown
 from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.options import check
 from worker.domain.plan import Protection
-from worker.ports import TokenStore, Who
+from worker.ports import Who
 from worker.providers.bulk import bulk_of
 from worker.providers.dialect import Bulk, Dialect
-from worker.providers.oauth import OAuthTokens
+from worker.providers.login import Login
 from worker.providers.registry import dialect_of
-from worker.providers.requests import Connection
 from worker.providers.secrets import digest, resolve
-from worker.providers.token_server import Login, TokenServer
-from worker.providers.tokens import TokenSource
 from worker.services.control import ConfirmRules
 from worker.services.tools import AccountFacts
 
@@ -137,31 +132,6 @@ def bulk_for(account: Account) -> Bulk | None:
     if not settings.enabled:
         return None
     return bulk_of(dialect_for(account), parameter=settings.parameter, size=settings.size)
-
-
-def connection_of(account: Account, tokens: TokenStore) -> Connection:
-    """How to reach the account's provider; its secrets are read at each call."""
-    dialect = dialect_for(account)
-    return Connection(
-        name=account.name,
-        base_url=account.base_url,
-        dialect=dialect,
-        selector=account.organization_param,
-        selector_value=account.selector_value,
-        token=token_source(account, tokens),
-        in_flight=min(account.limits.in_flight, 100),
-        deadline=account.call_timeout,
-        bulk=bulk_for(account),
-        options=check(dialect.options, account.options),
-    )
-
-
-def token_source(account: Account, tokens: TokenStore) -> TokenSource | Callable[[], str]:
-    """Where the token of each call comes from; access tokens are shared in `tokens`."""
-    if account.oauth is None:
-        return partial(secret_of, account)
-    where = account.oauth.refresh_token
-    return OAuthTokens(partial(login_of, account.oauth), tokens, TokenServer(), where=where)
 
 
 def login_of(oauth: OAuth) -> Login:

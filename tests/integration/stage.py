@@ -13,6 +13,7 @@ from typing import Any
 
 from worker.bootstrap import Desk
 from worker.cli.desk import SilentBell
+from worker.connecting import connection_of
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import FINAL, JobState
 from worker.ports import Item, Job, Provider
@@ -33,7 +34,7 @@ from worker.store.plans import Plans
 from worker.store.verify import verify
 from worker.store.work import SqlWorkStore
 from worker.testing.gate import CountingGate
-from worker.wiring import account_facts, confirm_rules, connection_of
+from worker.wiring import account_facts, confirm_rules
 
 ORGANIZATION = "10234695"
 OLD = "20000001"

@@ -13,9 +13,10 @@ from typing import Any
 from worker.domain.calls import Action, Call
 from worker.domain.outcomes import Verdict
 from worker.providers.http import HttpProvider
+from worker.providers.login import Login
 from worker.providers.oauth import OAuthTokens
 from worker.providers.requests import Connection
-from worker.providers.token_server import Login, TokenServer
+from worker.providers.token_server import TokenServer
 from worker.providers.zoho_books import V4
 from worker.ratelimit.tokens import RedisTokens
 

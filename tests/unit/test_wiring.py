@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from worker.config.accounts import Account, Config, load
+from worker.connecting import connection_of
 from worker.domain.catalogue import is_id
 from worker.domain.errors import InvalidInput
 from worker.providers.registry import dialect_of
 from worker.ratelimit.tokens import RedisTokens
-from worker.wiring import account_facts, checked_dialect, connection_of
+from worker.wiring import account_facts, checked_dialect
 
 ZOHO = """
 [accounts.acme]

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from worker.config.accounts import Account, load
+from worker.connecting import connection_of, token_source
 from worker.domain.errors import CredentialsMissing
 from worker.providers.oauth import OAuthTokens
 from worker.ratelimit.tokens import RedisTokens
-from worker.wiring import connection_of, secret_digest, secret_of, token_source
+from worker.wiring import secret_digest, secret_of
 
 TOML = """
 [accounts.acme]

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from worker.bootstrap import Desk
 from worker.config.accounts import Account
+from worker.connecting import connection_of
 from worker.domain.audit import Entry, Event, account_chain
 from worker.domain.calls import CAPABILITIES, Action, Answer, Call
 from worker.domain.errors import (
@@ -30,7 +31,7 @@ from worker.store import audit_log
 from worker.store.chain import append
 from worker.store.engine import now
 from worker.store.presence import deployment
-from worker.wiring import account_facts, addresses, connection_of, dialect_for, secret_of
+from worker.wiring import account_facts, addresses, dialect_for, secret_of
 
 LIST = Call(action=Action.LIST)
 RIGHTS = Call(action=Action.READ, source=CAPABILITIES)

@@ -13,9 +13,10 @@ from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
 from worker.providers.answers import MESSAGE_LENGTH, understand
+from worker.providers.base_url import check_base_url
 from worker.providers.line import Line, Reply
 from worker.providers.reading import one_line
-from worker.providers.requests import Connection, Request, build, check_base_url
+from worker.providers.requests import Connection, Request, build
 from worker.providers.through import Through
 from worker.providers.tokens import Fixed, NotNow, TokenSource
 from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from worker.domain.errors import CredentialsMissing, Unreachable
 from worker.ports import RefreshRules, SharedToken, Standing, TokenStore, Turn
+from worker.providers.login import Login
 from worker.providers.sealing import Seal
 from worker.providers.token_server import (
     DEADLINE,
@@ -17,7 +18,6 @@ from worker.providers.token_server import (
     NEEDS_A_PERSON,
     Denied,
     Granted,
-    Login,
     Why,
 )
 from worker.providers.tokens import NotNow

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.ports import TokenBooks
-from worker.providers.token_server import Login
+from worker.providers.login import Login
 
 KEY_BYTES: Final = 32
 NAME_BYTES: Final = 16

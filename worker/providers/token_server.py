@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlencode
 
 import httpx
 
 from worker.ports import Hold
+from worker.providers.login import Login
 from worker.providers.reading import Unreadable, one_line, parse
 from worker.providers.wire import NotSent, UnsafeTarget, Wire, WireError, raw_request
 
@@ -20,26 +20,6 @@ SERVER_ERRORS: Final = 500
 TOO_MANY: Final = 429
 TIMED_OUT: Final = 408
 WORD_LENGTH: Final = 80
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """What a refresh takes. No secret is ever shown by its repr."""
-
-    token_url: str
-    client_id: str = field(repr=False)
-    client_secret: str = field(repr=False)
-    refresh_token: str = field(repr=False)
-
-    def form(self) -> bytes:
-        """The body of the refresh."""
-        fields = {
-            "grant_type": "refresh_token",
-            "refresh_token": self.refresh_token,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
-        return urlencode(fields).encode()
 
 
 class Why(StrEnum):

@@ -15,9 +15,10 @@ from worker.domain.errors import CredentialsMissing
 from worker.domain.outcomes import Verdict
 from worker.ports import RefreshRules
 from worker.providers.http import HttpProvider
+from worker.providers.login import Login
 from worker.providers.oauth import OAuthTokens, early
 from worker.providers.requests import Connection
-from worker.providers.token_server import Denied, Granted, Login, Why
+from worker.providers.token_server import Denied, Granted, Why
 from worker.providers.tokens import NotNow
 from worker.providers.zoho_books import V4
 from worker.ratelimit.tokens import RedisTokens

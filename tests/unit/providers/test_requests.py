@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from worker.domain.calls import PROJECT, TIMER, Action, Call, Target
 from worker.domain.catalogue import Catalogue, Kind
 from worker.domain.errors import InvalidInput
+from worker.providers.base_url import check_base_url
 from worker.providers.dialect import Cursors, Listing, Source
-from worker.providers.requests import Connection, build, check_base_url
+from worker.providers.requests import Connection, build
 from worker.providers.zoho_books import V4
 
 ORGANIZATION = "organization-id=10234695"

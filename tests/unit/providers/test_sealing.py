@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from worker.providers.login import Login
 from worker.providers.sealing import Seal
-from worker.providers.token_server import Login
 
 LOGIN = Login(
     token_url="https://accounts.zoho.com/oauth/v2/token",

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
+from worker.providers.login import Login
 from worker.providers.token_server import (
     HOLDS,
     Denied,
     Granted,
-    Login,
     TokenServer,
     Why,
     answer_of,
