@@ -65,6 +65,9 @@ def guarded(run: Callable[[], object], *, as_json: bool) -> int:
 
 def _usage(error: click.UsageError, *, as_json: bool) -> int:
     path = error.ctx.command_path if error.ctx else "bulkdel"
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return USAGE
     return _tell(
         "usage", error.format_message(), fix=f"{path} --help", code=USAGE, as_json=as_json
     )

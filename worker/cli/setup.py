@@ -232,7 +232,7 @@ def _tell(out: Output, path: Path, name: str, token: str, fault: "BulkdelError |
     out.say(f'  bulkdel submit --account {name} --ids-file ids.csv --cascade all --reason "…"')
 
 
-@click.group(no_args_is_help=False)
+@click.group()
 @talks
 def db(_out: Output, /) -> None:
     """Bring the database up to date."""

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -80,3 +81,19 @@ def test_an_unknown_command_is_wrong_usage_and_names_the_nearest() -> None:
 
     assert result.exit_code == 2
     assert "did you mean submit?" in result.stderr
+
+
+@pytest.mark.parametrize("args", [(), ("hold",), ("policy",), ("db",)])
+def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(args: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, args)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert len(result.stderr.splitlines()) > 10
+
+
+def test_without_a_command_json_is_an_error_like_others() -> None:
+    result = CliRunner().invoke(cli, ["hold", "--json"])
+
+    assert result.exit_code == 2
+    assert json.loads(result.stdout)["error"]["what"] == "Missing command."
