@@ -13,12 +13,12 @@ from celery import Celery
 from bench.cpu import Use, bytes_written, of_database, of_session
 from bench.servers import POSTGRES, REPOSITORY, Provider, a_database, a_provider, a_redis
 from bench.waiting import eventually
-from worker.app import worker_argv
 from worker.bootstrap import Desk
 from worker.domain.states import FINAL, JobState
 from worker.ports import Job
 from worker.processes import Child, spawn
 from worker.producer import DeleteProjects
+from worker.programs import worker_argv
 from worker.store.presence import alive
 
 OPEN = "limits = { windows = [], per_day = 0, in_flight = 20 }"

@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -180,23 +179,3 @@ def _stop(**_: object) -> None:
 def _close(**_: object) -> None:
     if runtime.cache_info().currsize:
         runtime().close()
-
-
-def worker_argv(concurrency: int) -> list[str]:
-    """The command line of a Celery worker of ours."""
-    options = ["--pool", "threads", "--concurrency", str(concurrency)]
-    quiet = [
-        "--loglevel",
-        "WARNING",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-    ]
-    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "worker"]
-    return [*celery, *options, *quiet]
-
-
-def beat_argv() -> list[str]:
-    """The command line of celery beat; it keeps no file, as the database knows what was run."""
-    celery = [sys.executable, "-m", "celery", "-A", "worker.app", "--quiet", "beat"]
-    return [*celery, "--loglevel", "WARNING", "--scheduler", "worker.clock:PolicyClock"]

@@ -17,8 +17,8 @@ from tests.acceptance.timing import FILE as TASKS
 from tests.acceptance.waiting import eventually
 from tests.acceptance.warm import Warm
 from tests.services import need_rabbitmq
-from worker.app import worker_argv
 from worker.processes import Child, spawn
+from worker.programs import worker_argv
 from worker.sandbox.client import Control
 from worker.store.engine import Database
 from worker.store.presence import alive

@@ -16,8 +16,8 @@ from tests.acceptance.waiting import eventually
 from tests.chaos.entry import FOLDER
 from tests.chaos.network import Network, TlsFiles
 from tests.chaos.servers import OwnPostgres, OwnRabbit, OwnRedis
-from worker.app import worker_argv
 from worker.processes import Child, spawn
+from worker.programs import worker_argv
 from worker.sandbox.client import Control
 
 NAME = "drill"

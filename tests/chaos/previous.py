@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.acceptance.commands import REPOSITORY
 from tests.chaos.drill import NAME, Drill
 from tests.chaos.scene import Scene
-from worker.app import worker_argv
 from worker.processes import Child, spawn
+from worker.programs import worker_argv
 
 
 class NoHistory(Exception):

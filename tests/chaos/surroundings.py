@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 from tests.chaos.crashes import pause
 from tests.chaos.drill import NAME
 from tests.chaos.scene import Scene
-from worker.app import beat_argv
 from worker.processes import spawn
+from worker.programs import beat_argv
 
 QUEUE = "celery"
 OUTAGE = 20.0

@@ -252,7 +252,7 @@ async def _books(
     desk: "Desk", purses_of: "Mapping[str, Sequence[Purse]]"
 ) -> "Mapping[str, PurseBook] | None":
     """What every purse has paid out, by its name; None if Redis does not say."""
-    from worker.cli.accounts_check import gate_of
+    from worker.cli.desk import gate_of
     from worker.domain.errors import Unreachable
     from worker.ratelimit.port import GateClosed
 

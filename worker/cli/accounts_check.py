@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from worker.bootstrap import Desk
+from worker.cli.desk import gate_of
 from worker.config.accounts import Account
 from worker.connecting import connection_of
 from worker.domain.audit import Entry, Event, account_chain
@@ -22,7 +23,6 @@ from worker.domain.limits import Grant, Purse, Return
 from worker.domain.outcomes import Verdict
 from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
-from worker.ratelimit.redis_gate import RedisGate
 from worker.ratelimit.tokens import RedisTokens
 from worker.services.permits import MARGIN, closed_for, meant, waiting_for
 from worker.services.slice import was_sent
@@ -30,7 +30,6 @@ from worker.services.tools import AccountFacts
 from worker.store import audit_log
 from worker.store.chain import append
 from worker.store.engine import now
-from worker.store.presence import deployment
 from worker.wiring import account_facts, addresses, dialect_for, secret_of
 
 LIST = Call(action=Action.LIST)
@@ -90,12 +89,6 @@ def check_account(desk: Desk, account: Account) -> Checked:
     why = "accounts check succeeded"
     unparked = desk.accounts.unpark(account.name, actor=desk.who.name, why=why)
     return replace(checked, unparked=unparked)
-
-
-def gate_of(desk: Desk) -> RedisGate:
-    """The gate all workers of this database share; Unreachable if no Redis is known."""
-    url = addresses(desk.settings).redis
-    return RedisGate.at(url, prefix=f"bulkdel:{deployment(desk.db)}")
 
 
 def failure_of(answer: Answer, account: Account) -> BulkdelError | None:

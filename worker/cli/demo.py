@@ -45,7 +45,11 @@ def demo(out: Output, projects: int, folder: Path | None) -> int:
       bulkdel demo
       bulkdel demo --projects 20 --dir look-inside
     """  # noqa: D301  \b is click's mark for "keep these lines"
-    from worker.cli.demo_stage import on_stage
+    out.say(
+        f"1. A sandbox that speaks as Zoho Books does: {projects} projects, each with "
+        "3 tasks, 2 users,\n   2 documents and 3 comments"
+    )
+    from worker.cli.demo_stage import on_stage  # it takes longer to import than to say that
 
     try:
         with on_stage(out, projects=projects, folder=folder) as stage:

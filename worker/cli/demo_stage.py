@@ -92,10 +92,6 @@ def on_stage(out: Output, *, projects: int, folder: Path | None) -> Iterator[Sta
         ids = home / "ids.csv"
         rows = sorted(control.state(ORGANIZATION))
         ids.write_text("\n".join(["project_id", *rows, ""]), encoding="utf-8")
-        out.say(
-            f"1. A sandbox that speaks as Zoho Books does: {projects} projects, each with "
-            "3 tasks, 2 users,\n   2 documents and 3 comments"
-        )
         settings = _settings(home, url)
         upgrade(settings.database_url)
         try:
@@ -192,7 +188,7 @@ def _sandbox(ending: contextlib.ExitStack, home: Path, projects: int) -> str:
 
 def _worker(ending: contextlib.ExitStack, home: Path) -> Child:
     # It reads the environment when it is imported, and that has just been set.
-    from worker.app import worker_argv
+    from worker.programs import worker_argv
 
     worker = spawn(worker_argv(CONCURRENCY), log=home / "worker.log")
     ending.callback(_end, worker)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from worker.bootstrap import Desk
     from worker.config.settings import Settings
     from worker.ports import DoorBell
+    from worker.ratelimit.redis_gate import RedisGate
 
 
 _LONGEST_RING = 2.0
@@ -74,3 +75,13 @@ def open_desk(*, changes: bool = False) -> "Desk":
         late = bell = LateBell(Settings.load(os.environ))
         context.call_on_close(late.finish)
     return Desk.open(os.environ, bell or SilentBell())
+
+
+def gate_of(desk: "Desk") -> "RedisGate":
+    """The gate all workers of this database share; Unreachable if no Redis is known."""
+    from worker.ratelimit.redis_gate import RedisGate
+    from worker.store.presence import deployment
+    from worker.wiring import addresses
+
+    url = addresses(desk.settings).redis
+    return RedisGate.at(url, prefix=f"bulkdel:{deployment(desk.db)}")
