@@ -61,7 +61,7 @@ SECTIONS: dict[str, tuple[Entry, ...]] = {
         Entry("up", "run:up", "Run all that is needed on this machine."),
         Entry("worker", "run:worker", "Run a worker."),
         Entry("beat", "run:beat", "Run the clock that fires policies."),
-        Entry("sandbox", "run:sandbox", "Run a provider to play with."),
+        Entry("sandbox", "play:sandbox", "Run a provider to play with."),
         Entry("demo", "demo:demo", "See a whole job on this machine, start to end."),
     ),
 }

@@ -1,9 +1,8 @@
-"""`up`, `worker`, `beat` and `sandbox`: the processes that work, in the foreground."""
+"""`up`, `worker` and `beat`: the processes that work, in the foreground."""
 
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -14,11 +13,8 @@ if TYPE_CHECKING:
     from worker.config.settings import Settings
     from worker.embedded import Embedded
     from worker.processes import ChildSpec
-    from worker.sandbox.server import Sandbox
 
 CONCURRENCY = 8
-ORGANIZATION = "10234695"
-SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  the made-up token of a made-up provider
 
 
 @click.command()
@@ -33,8 +29,9 @@ SANDBOX_TOKEN = "sandbox-token"  # noqa: S105  the made-up token of a made-up pr
     help="Accounts worked at the same time, by each.",
 )
 @click.option("--upgrade", is_flag=True, help="Bring a database that is not SQLite up to date.")
+@click.option("--sandbox", is_flag=True, help="Also a provider to play with, and its account.")
 @talks
-def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
+def up(out: Output, workers: int, concurrency: int, upgrade: bool, sandbox: bool) -> int:
     """Run all that is needed on this machine; Ctrl-C ends it all.
 
     Database upgrade, Valkey (unless BULKDEL_REDIS_URL names a server), workers and the clock of
@@ -43,14 +40,31 @@ def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
     \b
     Examples:
       bulkdel up
+      bulkdel up --sandbox
       bulkdel up --workers 2
     """  # noqa: D301  \b is click's mark for "keep these lines"
-    from worker import supervisor
-    from worker.config.accounts import load
     from worker.config.settings import Settings
-    from worker.domain.errors import Refused
 
     settings = Settings.load(os.environ)
+    out.say(f"database   {_without_password(settings.database_url)}")
+    return _up(out, settings, workers, concurrency, upgrade=upgrade, sandbox=sandbox)
+
+
+def _up(
+    out: Output,
+    settings: "Settings",
+    workers: int,
+    concurrency: int,
+    *,
+    upgrade: bool,
+    sandbox: bool,
+) -> int:
+    from worker import supervisor
+    from worker.cli import play
+    from worker.config.accounts import load
+    from worker.domain.errors import Refused
+
+    played = [play.beside(settings)] if sandbox else []
     config = load(settings.config)
     _ready_database(settings, upgrade=upgrade)
     with _redis(settings) as embedded:
@@ -60,21 +74,28 @@ def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
                 fix="use that one, or end it with Ctrl-C first",
             )
         env = environment(settings)
-        children = _children(env, workers=workers, concurrency=concurrency)
+        children = [*played, *_children(env, workers=workers, concurrency=concurrency)]
         valkey = None if embedded is None else embedded.child()
         where = os.path.relpath(settings.config) if config.found else "no bulkdel.toml yet"
         out.say(f"accounts   {', '.join(config.accounts) or 'none'} ({where})")
-        out.say(f"database   {_without_password(settings.database_url)}")
         out.say(f"redis      {_redis_in_words(settings, embedded)}")
         out.say(f"running    {', '.join(child.name for child in children)}; Ctrl-C ends all")
-        if config.accounts:
-            name = next(iter(config.accounts))
-            out.say(f"submit     bulkdel submit --account {name} --ids-file ids.csv \\")
-            out.say('             --cascade all --reason "why these go"')
-        else:
-            out.say("next       bulkdel init")
+        _say_next(out, next(iter(config.accounts), ""), sandbox=sandbox)
         everything = [*([] if valkey is None else [valkey]), *children]
         return supervisor.run(everything, say=out.say)
+
+
+def _say_next(out: Output, account: str, *, sandbox: bool) -> None:
+    from worker.cli.play import FIRST_PLAN
+
+    if sandbox:
+        out.say("next       in a second terminal, in this folder:")
+        out.say(f"  {FIRST_PLAN}")
+    elif account:
+        out.say(f"submit     bulkdel submit --account {account} --ids-file ids.csv \\")
+        out.say('             --cascade all --reason "why these go"')
+    else:
+        out.say("next       bulkdel init")
 
 
 @click.command()
@@ -88,8 +109,8 @@ def up(out: Output, workers: int, concurrency: int, upgrade: bool) -> int:
 @talks
 def worker(out: Output, concurrency: int) -> None:
     """Run a worker in the foreground; as many as you like, on any machine."""
-    from worker.app import worker_argv
     from worker.config.settings import Settings
+    from worker.programs import worker_argv
 
     settings = Settings.load(os.environ)
     _become(out, settings, worker_argv(concurrency))
@@ -107,94 +128,11 @@ def beat(out: Output) -> None:
     Examples:
       bulkdel beat
     """  # noqa: D301  \b is click's mark for "keep these lines"
-    from worker.app import beat_argv
     from worker.config.settings import Settings
+    from worker.programs import beat_argv
 
     settings = Settings.load(os.environ)
     _become(out, settings, beat_argv())
-
-
-@click.command()
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="0: a free one.")
-@click.option("--organization", default=ORGANIZATION, show_default=True, help="Its id.")
-@click.option("--projects", type=click.IntRange(0), default=200, show_default=True)
-@click.option("--tasks", type=click.IntRange(0, 999), default=3, show_default=True, help="Each.")
-@click.option("--users", type=click.IntRange(0, 999), default=2, show_default=True, help="Each.")
-@click.option("--documents", type=click.IntRange(0, 999), default=2, show_default=True)
-@click.option("--comments", type=click.IntRange(0, 999), default=3, show_default=True)
-@click.option("--token", default=SANDBOX_TOKEN, show_default=True, help="That it accepts.")
-@click.option("--ledger", type=click.Path(dir_okay=False, path_type=Path), help="JSON Lines.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
-@talks
-def sandbox(
-    out: Output,
-    port: int,
-    organization: str,
-    token: str,
-    ledger: Path | None,
-    seed: int,
-    projects: int,
-    tasks: int,
-    users: int,
-    documents: int,
-    comments: int,
-) -> None:
-    """Run a provider to play with on this machine, until Ctrl-C.
-
-    It speaks as Zoho Books v4 does and keeps nothing. What to put into bulkdel.toml is printed.
-
-    \b
-    Examples:
-      bulkdel sandbox
-      bulkdel sandbox --projects 1000 --ledger ledger.jsonl
-    """  # noqa: D301  \b is click's mark for "keep these lines"
-    from worker.domain.errors import Unreachable
-    from worker.sandbox.main import announce, serve
-    from worker.sandbox.seeding import Seed
-
-    def ready(running: "Sandbox") -> None:
-        announce(running)
-        out.say("an account that uses it, for bulkdel.toml:\n")
-        out.say(snippet(running.url, organization))
-        out.say(f"and its token:  export SANDBOX_TOKEN={token}")
-
-    sown = Seed(
-        organization_id=organization,
-        token=token,
-        projects=projects,
-        tasks=tasks,
-        users=users,
-        documents=documents,
-        comments=comments,
-    )
-    try:
-        serve(
-            "127.0.0.1",
-            port,
-            seeds=[sown],
-            ledger_path=ledger,
-            random_seed=seed,
-            ready=ready,
-        )
-    except OSError as error:
-        raise Unreachable(
-            f"the sandbox cannot run: {error.strerror or error}", fix="choose another --port"
-        ) from None
-
-
-def snippet(url: str, organization: str) -> str:
-    """An account of bulkdel.toml that uses a sandbox, with limits that do not slow it down."""
-    return "\n".join(
-        (
-            "[accounts.sandbox]",
-            'provider = "zoho_books"',
-            f'base_url = "{url}"',
-            f'organization_id = "{organization}"',
-            'token = "env:SANDBOX_TOKEN"',
-            'limits = { windows = [[100000, "60s"]], per_day = 1000000, in_flight = 20 }',
-            "",
-        )
-    )
 
 
 def environment(settings: "Settings") -> dict[str, str]:
@@ -235,8 +173,8 @@ def _redis(settings: "Settings") -> "Iterator[Embedded | None]":
 
 
 def _children(env: Mapping[str, str], *, workers: int, concurrency: int) -> "list[ChildSpec]":
-    from worker.app import beat_argv, worker_argv
     from worker.processes import ChildSpec
+    from worker.programs import beat_argv, worker_argv
 
     names = ["worker"] if workers == 1 else [f"worker {n}" for n in range(1, workers + 1)]
     argv = tuple(worker_argv(concurrency))
@@ -256,6 +194,7 @@ def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
 
 
 def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
+    out.say(f"database   {_without_password(settings.database_url)}")
     _ready_database(settings, upgrade=False)
     told = environment(settings)
     _check_servers(settings)

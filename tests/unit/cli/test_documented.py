@@ -16,11 +16,17 @@ RUN_ON = {"up", "worker", "beat", "sandbox", "demo"}
 """They do not end by themselves, or run a whole job: acceptance tests run them."""
 NOT_HERE = {"accounts": 9, "doctor": 9, "init": 2, "hold": 2}
 """Without Redis and a provider, with a bulkdel.toml there already, and without holds."""
-CRM = """
+OTHERS = """
 [accounts.crm]
 provider = "truto"
 base_url = "http://127.0.0.1:1"
 integrated_account_id = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
+token = "env:BULKDEL_TEST_TOKEN"
+
+[accounts.sandbox]
+provider = "zoho_books"
+base_url = "http://127.0.0.1:1/books/v4"
+organization_id = "10234695"
 token = "env:BULKDEL_TEST_TOKEN"
 """
 LINES = sorted({shlex.join(arguments(line)) for page, line in CALLS if "/decisions/" not in page})
@@ -38,7 +44,7 @@ def suited(
     config = Path(environ["BULKDEL_CONFIG"])
     monkeypatch.chdir(config.parent)
     monkeypatch.setenv("BULKDEL_TEST_TOKEN", "t")
-    config.write_text(config.read_text() + CRM)
+    config.write_text(config.read_text() + OTHERS)
     Path("ids.csv").write_text("project_id\n101\n102\n103\n104\n")
     worker.ends = {"460000000044019": Outcome.FAILED_REFUSED}
     done = bulkdel("submit", *ONE, "--ids", "460000000044019", "--yes", "--wait=30s", "--json")

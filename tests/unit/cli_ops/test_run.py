@@ -10,9 +10,11 @@ import pytest
 
 from tests.unit.cli_ops.conftest import Bulkdel, Running
 from worker import embedded
-from worker.cli.run import environment, snippet
+from worker.cli.play import beside, snippet
+from worker.cli.run import environment
 from worker.config.accounts import load
 from worker.config.settings import Settings
+from worker.providers.secrets import resolve
 from worker.sandbox.client import Control
 
 
@@ -24,6 +26,31 @@ def test_the_snippet_of_the_sandbox_is_an_account(home: Path) -> None:
 
     assert account.is_loopback
     assert account.limits.in_flight == 20
+
+
+def test_a_sandbox_beside_up_has_an_account_where_there_was_no_file(home: Path) -> None:
+    settings = Settings.load({})
+
+    child = beside(settings)
+    again = beside(settings)
+
+    account = load(home / "bulkdel.toml").account("sandbox")
+    assert child.argv == again.argv
+    assert f"--port {account.base_url.partition('127.0.0.1:')[2].partition('/')[0]} " in (
+        " ".join(child.argv)
+    )
+    assert resolve(account.token or "") == "sandbox-token"
+    assert (home / ".bulkdel" / "sandbox-token").stat().st_mode & 0o077 == 0
+
+
+def test_a_file_of_somebody_is_not_changed_for_a_sandbox(bulkdel: Bulkdel, acme: Path) -> None:
+    before = acme.read_text(encoding="utf-8")
+
+    result = bulkdel("up", "--sandbox")
+
+    assert result.exit_code == 5
+    assert "no account sandbox" in result.stderr
+    assert acme.read_text(encoding="utf-8") == before
 
 
 def test_children_use_what_we_use(home: Path) -> None:
