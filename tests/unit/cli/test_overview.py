@@ -97,3 +97,24 @@ def test_without_a_command_json_is_an_error_like_others() -> None:
 
     assert result.exit_code == 2
     assert json.loads(result.stdout)["error"]["what"] == "Missing command."
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("worker.bootstrap", {"aiohttp", "celery", "httpx", "kombu", "redis", "rich", "alembic"}),
+        ("worker.programs", {"aiohttp", "celery", "httpx", "kombu", "redis", "sqlalchemy"}),
+    ],
+)
+def test_what_commands_begin_with_imports_no_client(module: str, heavy: set[str]) -> None:
+    script = f"import sys, {module}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(worker.cli.__file__).parents[2],
+    )
+
+    assert not heavy & set(told.stdout.split())
