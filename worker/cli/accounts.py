@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from worker.cli.desk import open_desk
-from worker.cli.output import Output, table, talks
+from worker.cli.output import Output, printable, table, talks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,7 +97,8 @@ def check(out: Output, account: str) -> int:
 def print_checked(out: Output, account: "Account", checked: "Checked") -> None:
     """What a check showed, for people."""
     out.data(f"{account.name}: {account.provider} answers, and the token is good")
-    out.data(f"  organisation  {selector_value(account)}")
+    whose = printable(checked.name) or f"({checked.nameless})"
+    out.data(f"  organisation  {selector_value(account)} {whose}")
     out.data(f"  rights        {rights_line(checked)}")
     first = f", the first is {checked.example}" if checked.example else ""
     more = "more than " if checked.more else ""
@@ -228,6 +229,7 @@ def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[s
 def _checked_view(checked: "Checked") -> dict[str, Any]:
     return {
         "account": checked.account,
+        "organisation_name": checked.name or None,
         "ok": checked.may_delete is not False,
         "rights": None if checked.rights is None else sorted(checked.rights),
         "projects": checked.projects,

@@ -11,7 +11,7 @@ from worker.cli.desk import gate_of
 from worker.config.accounts import Account
 from worker.connecting import connection_of
 from worker.domain.audit import Entry, Event, account_chain
-from worker.domain.calls import CAPABILITIES, Action, Answer, Call
+from worker.domain.calls import CAPABILITIES, ORGANIZATIONS, Action, Answer, Call
 from worker.domain.errors import (
     BulkdelError,
     CredentialsMissing,
@@ -34,11 +34,18 @@ from worker.wiring import account_facts, addresses, dialect_for, secret_of
 
 LIST = Call(action=Action.LIST)
 RIGHTS = Call(action=Action.READ, source=CAPABILITIES)
+WHOSE = Call(action=Action.READ, source=ORGANIZATIONS)
+
+
+NO_CALL_NAMES_IT = "no call of this provider tells its name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """An account that works, and what its calls showed; `rights` None: not known."""
+    """An account that works, and what its calls showed.
+
+    `rights` None: not known. `name` is the organisation's; empty, `nameless` says why.
+    """
 
     account: str
     projects: int
@@ -47,6 +54,8 @@ class Checked:
     quota: tuple[str, ...]
     unparked: bool
     rights: frozenset[str] | None = None
+    name: str = ""
+    nameless: str = ""
 
     @property
     def may_delete(self) -> bool | None:
@@ -55,7 +64,7 @@ class Checked:
 
 
 def check_account(desk: Desk, account: Account) -> Checked:
-    """List one page of projects, and ask what the account may do where the provider says it.
+    """List one page of projects, and ask whose it is and what it may do where that is said.
 
     On success a parked account goes on, unless it is said that it may not delete.
 
@@ -74,6 +83,11 @@ def check_account(desk: Desk, account: Account) -> Checked:
     if dialect_for(account).capabilities is not None:
         said, quota = asyncio.run(_ask(desk, account, RIGHTS))
         rights = (said.reading.methods if said.verdict is Verdict.SEEN else None) or None
+    organizations, name, nameless = dialect_for(account).organizations, "", NO_CALL_NAMES_IT
+    if organizations is not None:
+        said, quota = asyncio.run(_ask(desk, account, WHOSE))
+        name = dict(said.reading.names).get(account.organization_id, "")
+        nameless = f"its name takes the right {organizations.right}, or was not told"
     names = [seen.name or seen.target.external_id for seen in answer.reading.projects]
     checked = Checked(
         account=account.name,
@@ -83,6 +97,8 @@ def check_account(desk: Desk, account: Account) -> Checked:
         quota=tuple(quota),
         unparked=False,
         rights=rights,
+        name=name,
+        nameless="" if name else nameless,
     )
     if checked.may_delete is False:
         return checked

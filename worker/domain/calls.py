@@ -18,6 +18,7 @@ PROJECT = "project"
 """The kind every provider has; its children are the other kinds of the provider's catalogue."""
 
 CAPABILITIES = "capabilities"
+ORGANIZATIONS = "organizations"
 """The source of a READ without target: what the account may do, where the provider says it."""
 
 
@@ -82,6 +83,7 @@ class Reading:
     kinds: frozenset[str] = frozenset()
     next_cursor: str = ""  # empty: the listing ends here
     methods: frozenset[str] = frozenset()  # a READ of the capabilities: what may be done
+    names: tuple[tuple[str, str], ...] = ()  # a READ of the organisations: names by their ids
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,6 +131,17 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Organizations:
+    """A read that names the organisations a token belongs to; a right of its own, often."""
+
+    path: str
+    items: Keys
+    id: str
+    name: str
+    right: str  # what the provider calls it, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
     """One API of one provider. A new provider is one of these, and nothing else.
 
@@ -155,6 +166,7 @@ class Dialect:
     options: tuple[Option, ...] = ()
     bulk: Bulk | None = None
     capabilities: Capabilities | None = None
+    organizations: Organizations | None = None
     is_default: bool = False  # taken where an account names no dialect
 
     def without(self, kind: str) -> "Dialect":

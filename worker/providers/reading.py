@@ -6,10 +6,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Final, Never, assert_never
 
-from worker.domain.calls import CAPABILITIES, PROJECT, Action, Call, Reading, Seen, Target
+from worker.domain.calls import (
+    CAPABILITIES,
+    ORGANIZATIONS,
+    PROJECT,
+    Action,
+    Call,
+    Reading,
+    Seen,
+    Target,
+)
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
-from worker.providers.dialect import Cursors, Dialect, Envelope, Fields, Inline, Keys, PageNumbers
+from worker.providers.dialect import (
+    Cursors,
+    Dialect,
+    Envelope,
+    Fields,
+    Inline,
+    Keys,
+    Organizations,
+    PageNumbers,
+)
 from worker.providers.requests import page_number, project_id_of, the_target
 from worker.providers.scrubbing import HIDDEN
 
@@ -84,12 +102,20 @@ def read(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
             return _page(dialect, call, body)
         case Action.READ if call.source == CAPABILITIES and dialect.capabilities is not None:
             return Reading(methods=dialect.capabilities.methods(body))
+        case Action.READ if call.source == ORGANIZATIONS and dialect.organizations is not None:
+            return Reading(names=_names(dialect.organizations, body))
         case Action.READ:
             return _one(dialect, call, body)
         case Action.DELETE:
             return Reading()
         case _:
             assert_never(call.action)
+
+
+def _names(there: Organizations, body: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    rows = [row for row in _objects(body, there.items) if isinstance(row, Mapping)]
+    pairs = [(row.get(there.id), row.get(there.name)) for row in rows]
+    return tuple((i, name) for i, name in pairs if isinstance(i, str) and isinstance(name, str))
 
 
 def _page(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import assert_never
 from urllib.parse import quote
 
-from worker.domain.calls import CAPABILITIES, PROJECT, Action, Call, Target
+from worker.domain.calls import CAPABILITIES, ORGANIZATIONS, PROJECT, Action, Call, Target
 from worker.domain.catalogue import Catalogue, check_id, shown
 from worker.domain.errors import InvalidInput
 from worker.domain.options import Options, OptionType, check, merge
@@ -68,14 +68,8 @@ def build(connection: Connection, call: Call) -> Request:
             filters = _filters(dialect, call)
             query = (*_selector(connection), *dialect.listing.query, *filters, *paging)
             return Request(method="GET", path=dialect.listing.path, query=query)
-        case Action.READ if call.source == CAPABILITIES and dialect.capabilities is not None:
-            return _capabilities(connection)
         case Action.READ:
-            source = dialect.source(call.source)
-            if source is None:
-                raise InvalidInput(f"{dialect.provider} has no list {shown(call.source)}")
-            path = _path(dialect, source.path, the_target(call))
-            return Request(method="GET", path=path, query=_selector(connection))
+            return _read(connection, call)
         case Action.DELETE if is_bulk(call):
             return _bulk(connection, call)
         case Action.DELETE:
@@ -171,6 +165,20 @@ def _options(connection: Connection, call: Call) -> Query:
             case _:
                 assert_never(types[base])
     return tuple(query)
+
+
+def _read(connection: Connection, call: Call) -> Request:
+    dialect = connection.dialect
+    if call.source == CAPABILITIES and dialect.capabilities is not None:
+        return _capabilities(connection)
+    if call.source == ORGANIZATIONS and dialect.organizations is not None:
+        path = dialect.organizations.path
+        return Request(method="GET", path=path, query=_selector(connection))
+    source = dialect.source(call.source)
+    if source is None:
+        raise InvalidInput(f"{dialect.provider} has no list {shown(call.source)}")
+    path = _path(dialect, source.path, the_target(call))
+    return Request(method="GET", path=path, query=_selector(connection))
 
 
 def _capabilities(connection: Connection) -> Request:

@@ -16,6 +16,7 @@ from worker.providers.dialect import (
     Inline,
     Listing,
     Mark,
+    Organizations,
     PageNumbers,
     Source,
 )
@@ -201,6 +202,13 @@ V4 = Dialect(
     request_ids=("x-request-id", "x-zoho-request-id"),
     filters=FILTERS_V4,
     bulk=BULK,
+    organizations=Organizations(
+        path="/organizations",
+        items=("organizations",),
+        id="organization_id",
+        name="name",
+        right="ZohoBooks.settings.READ",
+    ),
 )
 
 # v3 has people without a wrapping, and neither documents nor a bulk delete.

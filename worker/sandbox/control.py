@@ -30,7 +30,7 @@ class SetOrganization:
 
     organization_id: str
     token: str = DEFAULT_TOKEN
-    scopes: frozenset[str] = frozenset({"READ", "DELETE"})
+    scopes: frozenset[str] = frozenset({"READ", "DELETE", "SETTINGS"})
     absent_status: Annotated[int, Field(ge=400, le=499)] = 404
     comments_listed: bool = True
     no_timer_status: Annotated[int, Field(ge=400, le=499)] = 400

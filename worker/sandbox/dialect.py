@@ -31,6 +31,7 @@ class Verb(StrEnum):
     TIMER = "timer"  # the caller's own timer, gone
     REFRESH = "refresh"  # a new access token
     CAPABILITIES = "capabilities"  # what an account can do
+    ORGANIZATIONS = "organizations"  # whose they are
 
 
 class Situation(StrEnum):

@@ -84,7 +84,7 @@ class Rules:
     """What an organisation's account may do, and how it answers where the documents are silent."""
 
     token: str = DEFAULT_TOKEN
-    scopes: frozenset[str] = frozenset({"READ", "DELETE"})
+    scopes: frozenset[str] = frozenset({"READ", "DELETE", "SETTINGS"})
     absent_status: int = 404
     comments_listed: bool = True
     no_timer_status: int = 400

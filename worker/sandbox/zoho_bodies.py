@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.sandbox.state import Child, Kind, Organization, Project
 
+ORGANIZATION_NAME = "Sandbox Ltd"
 INDIA = timezone(timedelta(hours=5, minutes=30))
 
 
@@ -43,6 +44,12 @@ def comment_list(organization: Organization, project: Project) -> bytes:
     """The comments of one project."""
     children = organization.children_seen(project, Kind.COMMENT)
     return envelope(0, "success", comments=[_comment(child) for child in children])
+
+
+def organization_list(organization: Organization) -> bytes:
+    """The organisations of a token: here it is always one."""
+    row = {"organization_id": organization.id, "name": ORGANIZATION_NAME, "is_default_org": True}
+    return envelope(0, "success", organizations=[row])
 
 
 def _summary(project: Project, *, is_flat: bool) -> dict[str, Any]:

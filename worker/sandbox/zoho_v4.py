@@ -10,7 +10,13 @@ from worker.sandbox.dialect import Answer, Call, Effect, Outcome, Route, Situati
 from worker.sandbox.limits import Meter
 from worker.sandbox.rules import BulkMode, Refused
 from worker.sandbox.state import Kind, Organization, World
-from worker.sandbox.zoho_bodies import comment_list, envelope, project_detail, project_list
+from worker.sandbox.zoho_bodies import (
+    comment_list,
+    envelope,
+    organization_list,
+    project_detail,
+    project_list,
+)
 from worker.sandbox.zoho_bulk import delete, refusal, split
 from worker.sandbox.zoho_lists import Lists
 from worker.sandbox.zoho_versions import ANY, V4, Version
@@ -26,6 +32,7 @@ SCOPES: Mapping[Verb, str] = {
     Verb.DELETE: "DELETE",
     Verb.BULK: "DELETE",
     Verb.TIMER: "DELETE",
+    Verb.ORGANIZATIONS: "SETTINGS",
 }
 # Where a bulk delete is not offered at all, in one way or another.
 NOT_OFFERED: Mapping[BulkMode, Situation] = {
@@ -121,6 +128,8 @@ class ZohoBooks:
         if route.verb is Verb.TIMER:
             return self._stop_timer(organization, call)
         organization.lay_ghosts(now)
+        if route.verb is Verb.ORGANIZATIONS:
+            return Outcome(effect=Effect.READ, answer=_ok(organization_list(organization)))
         if route.verb is Verb.LIST:
             return self._list(organization, call)
         if route.verb is Verb.COMMENTS and not organization.rules.comments_listed:

@@ -12,6 +12,7 @@ Said = Mapping[Situation, tuple[int, int, str]]
 
 # A path has a shape, its words with every id left out; the shape and the method say what is asked.
 SHAPES: Shapes = {
+    ("organizations",): {"GET": (Verb.ORGANIZATIONS, Kind.PROJECT)},
     ("projects",): {"GET": (Verb.LIST, Kind.PROJECT)},
     ("projects", "timer"): {"DELETE": (Verb.TIMER, Kind.TIMER)},
     ("projects", ANY): {

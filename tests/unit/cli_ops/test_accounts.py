@@ -132,13 +132,30 @@ def test_a_check_shows_what_was_seen_counts_in_the_books_and_is_audited(
     again = rows(bulkdel("accounts", "check", "acme", "--json"))
 
     assert result.exit_code == 0, result.output
+    assert "organisation  10234695 Sandbox Ltd" in result.stdout
     assert "3 projects, the first is Project 0001" in result.stdout
     assert "acme was parked, and goes on now" in result.stdout
     assert (again[0]["ok"], again[0]["unparked"]) == (True, False)
-    assert rows(bulkdel("accounts", "--json"))[0]["purses"][0]["used"]["today"] == 2
+    assert rows(bulkdel("accounts", "--json"))[0]["purses"][0]["used"]["today"] == 4
     events = [row["event"] for row in rows(bulkdel("audit", "--json"))]
-    assert events == ["call", "account.resumed", "call"]
+    assert events == ["call", "call", "account.resumed", "call", "call"]
     assert bulkdel("audit", "verify").exit_code == 0
+
+
+@pytest.mark.enable_socket
+@pytest.mark.usefixtures("reachable", "valkey", "database")
+def test_a_token_that_may_not_read_the_name_is_good_all_the_same(
+    bulkdel: Bulkdel, sandbox: str
+) -> None:
+    Control(sandbox).organization("10234695", token="sandbox-token", scopes=["READ", "DELETE"])
+
+    result = bulkdel("accounts", "check", "acme")
+    view = rows(bulkdel("accounts", "check", "acme", "--json"))[0]
+
+    assert result.exit_code == 0, result.output
+    assert "the right ZohoBooks.settings.READ" in result.stdout
+    assert (view["ok"], view["organisation_name"]) == (True, None)
+    assert rows(bulkdel("accounts", "--json"))[0]["parked"] is None
 
 
 @pytest.mark.enable_socket
