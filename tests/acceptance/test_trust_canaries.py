@@ -18,8 +18,8 @@ from tests.acceptance.site import Site
 from tests.acceptance.waiting import eventually
 from tests.acceptance.warm import Warm
 from tests.leaks import writings
+from worker.providers.login import Login
 from worker.providers.sealing import Seal
-from worker.providers.token_server import Login
 
 pytestmark = [pytest.mark.number("trust-4"), pytest.mark.timeout(600)]
 
