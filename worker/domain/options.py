@@ -63,6 +63,11 @@ def merge(account: Options, call: Options) -> Options:
     return tuple({**dict(account), **dict(call)}.items())
 
 
+def each_value(options: Options) -> Iterable[tuple[str, str]]:
+    """Names with their values, the values of a list one by one."""
+    return ((name, part) for name, value in options for part in value.split(","))
+
+
 def _base(name: str) -> str:
     return name.partition(".")[0]
 

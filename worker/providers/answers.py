@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from worker.domain.calls import Answer, Call
+from worker.domain.options import each_value, merge
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
 from worker.providers.bulk import by_target, left_alone
@@ -27,14 +28,13 @@ def understand(
     """The answer to a call; `secret` is the token it carried, `now` our clock's POSIX time."""
     dialect, bulk = connection.dialect, connection.bulk if is_bulk(call) else None
     body, envelope = _opened(dialect, response)
-    row = verdicts.row_of(
-        bulk.rows if bulk else dialect.rows,
-        call.action,
-        response.status_code,
-        envelope.key,
+    about = verdicts.About(
         kind=call.targets[0].kind if call.targets else "",
         said=envelope.message,
+        asked=frozenset(each_value(merge(connection.options, call.options))),
     )
+    rows = bulk.rows if bulk else dialect.rows
+    row = verdicts.row_of(rows, call.action, response.status_code, envelope.key, about)
     said = ": ".join(filter(None, (row.note, envelope.message)))
     answer = Answer(
         verdict=row.verdict,

@@ -40,9 +40,13 @@ CATALOGUE = Catalogue(
 OURS = "truto"  # an error of Truto's own
 REMOTE = "remote"  # an error of the provider behind it
 OBJECT = "object"  # no error, and it holds something
+EMPTY = "empty"  # no error, and it holds nothing
 SPOKEN = frozenset({OURS, REMOTE})
 
+WORDLESS = frozenset({OBJECT, EMPTY})
+
 ASKED = frozenset({Action.READ, Action.DELETE})
+SAYING = OK | frozenset(REFUSALS) - {401}
 # The account cannot be seen: then no record of it can, and "not found" says nothing about one.
 ACCOUNT = re.compile(r"\b(account|environment|tenant|workspace)\b", re.IGNORECASE)
 ADDRESS = re.compile(r"\b(route|url|path|endpoint)\b", re.IGNORECASE)
@@ -52,6 +56,14 @@ ROWS: tuple[Row, ...] = (
     Row(verdict=Verdict.DELETED, actions=DELETES, statuses=OK, codes=frozenset({OBJECT})),
     # `raw` hands on the provider's own answer, and Capsule's is empty.
     Row(verdict=Verdict.DELETED, actions=DELETES, statuses=frozenset({204}), codes=NO_CODE),
+    # Nor is anything left of the record where the deletion asked for no id.
+    Row(
+        verdict=Verdict.DELETED,
+        actions=DELETES,
+        statuses=OK,
+        codes=frozenset({EMPTY}),
+        asked=frozenset({("truto_exclude_fields", "id"), ("truto_response_format", "raw")}),
+    ),
     Row(verdict=Verdict.SEEN, actions=READS, statuses=OK, codes=frozenset({OBJECT})),
     # Both of Truto's limits are over after ten seconds, and it does not say which one it was: of
     # the token or of the account. The provider names its own time, and means this account alone.
@@ -123,18 +135,10 @@ ROWS: tuple[Row, ...] = (
         codes=SPOKEN,
         note="deleting is not allowed (a sandbox account is read-only)",
     ),
-    # An error status around a body that is none of Truto's errors: nobody says what happened.
-    Row(
-        verdict=Verdict.AMBIGUOUS,
-        actions=DELETES,
-        statuses=frozenset(REFUSALS) - {401},
-        codes=frozenset({OBJECT}),
-    ),
-    Row(
-        verdict=Verdict.UNAVAILABLE,
-        statuses=frozenset(REFUSALS) - {401},
-        codes=frozenset({OBJECT}),
-    ),
+    # An error status around a body that is none of Truto's errors, or no word: nobody says what
+    # happened.
+    Row(verdict=Verdict.AMBIGUOUS, actions=DELETES, statuses=SAYING, codes=WORDLESS),
+    Row(verdict=Verdict.UNAVAILABLE, statuses=SAYING, codes=WORDLESS),
 )
 
 
@@ -150,7 +154,9 @@ def envelope(body: Mapping[str, object]) -> Envelope:
     is_error = isinstance(shown, Mapping) and (
         bool(shown.get("error") or shown.get("errors")) or shown.get("success") is False
     )
-    return Envelope(word="" if is_error or not shown else OBJECT)
+    if is_error:
+        return Envelope()
+    return Envelope(word=OBJECT if shown else EMPTY if shown == {} else "")
 
 
 def _text(value: object) -> str:

@@ -42,9 +42,10 @@ class Row:
     """One row; None matches everything.
 
     `kinds` are those of the call's target. `says` is searched for in the answer's message: for
-    what a provider tells apart by words alone. `wait` is for answers that name no time
-    themselves; `is_own_limit` marks a refusal that concerns no other account, whatever purse they
-    share; `note` is put before the message, where it does not say what is to be done.
+    what a provider tells apart by words alone. `asked` are options, by name and value, of which
+    the call carried one. `wait` is for answers that name no time themselves; `is_own_limit`
+    marks a refusal that concerns no other account, whatever purse they share; `note` is put
+    before the message, where it does not say what is to be done.
     """
 
     verdict: Verdict
@@ -53,19 +54,33 @@ class Row:
     codes: Container[str] | None = None
     kinds: Container[str] | None = None
     says: re.Pattern[str] | None = None
+    asked: frozenset[tuple[str, str]] | None = None
     wait: timedelta | None = None
     is_own_limit: bool = False
     note: str = ""
 
-    def fits(self, action: Action, status: int, code: str, kind: str = "", said: str = "") -> bool:
+    def fits(self, action: Action, status: int, code: str, about: "About") -> bool:
         """Whether the row speaks of this answer."""
         return (
             (self.actions is None or action in self.actions)
             and (self.statuses is None or status in self.statuses)
             and (self.codes is None or code in self.codes)
-            and (self.kinds is None or kind in self.kinds)
-            and (self.says is None or self.says.search(said) is not None)
+            and (self.kinds is None or about.kind in self.kinds)
+            and (self.says is None or self.says.search(about.said) is not None)
+            and (self.asked is None or not self.asked.isdisjoint(about.asked))
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What else tells answers apart: the target's kind, the answer's words, the call's options."""
+
+    kind: str = ""
+    said: str = ""
+    asked: frozenset[tuple[str, str]] = frozenset()
+
+
+NOTHING_ELSE = About()
 
 
 _UNANSWERED = frozenset({NO_ANSWER})
@@ -90,18 +105,18 @@ SHARED_ROWS: tuple[Row, ...] = (
 
 
 def row_of(
-    rows: Iterable[Row], action: Action, status: int, code: str, *, kind: str = "", said: str = ""
+    rows: Iterable[Row], action: Action, status: int, code: str, about: About = NOTHING_ELSE
 ) -> Row:
     """The first row that fits; the shared rows follow the given ones, so there always is one."""
     every = chain(rows, SHARED_ROWS)
-    return next(row for row in every if row.fits(action, status, code, kind, said))
+    return next(row for row in every if row.fits(action, status, code, about))
 
 
 def classify(
-    rows: Iterable[Row], action: Action, status: int, code: str, *, kind: str = "", said: str = ""
+    rows: Iterable[Row], action: Action, status: int, code: str, about: About = NOTHING_ELSE
 ) -> Verdict:
     """What an answer means, given the provider's rows; `code` is empty if it carried none."""
-    return row_of(rows, action, status, code, kind=kind, said=said).verdict
+    return row_of(rows, action, status, code, about).verdict
 
 
 def retry_after(header: str, now: float) -> timedelta | None:

@@ -151,13 +151,13 @@ def _credentials(text: str) -> WaitingOn:
 
 
 def _with_outage(ending: Ending, part: Slice, pulse: Pulse) -> Ending:
-    """Wait longer the longer the provider is down."""
+    """Wait longer the longer the provider is down; one that answers now and then is not."""
     waiting = ending.waiting
     if waiting is None or waiting.code is not Waiting.PROVIDER_OUTAGE:
         if part.calm:
             pulse.outages = 0
         return ending
-    pulse.outages += 1
+    pulse.outages = 1 if part.heard else pulse.outages + 1
     after = min(OUTAGE_CAP, timedelta(seconds=1) * (1 << min(pulse.outages, 10)))
     return replace(ending, wake_after=after)
 

@@ -65,6 +65,7 @@ class Slice:
     lease: Lease
     stopping: asyncio.Event  # the process is about to end: start nothing new
     calm: bool = True  # False: the provider was down a moment ago, so one call goes first
+    heard: bool = False  # whether the provider answered one of this slice's calls
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
     _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
@@ -245,7 +246,7 @@ class Slice:
                 self._end = self._end or Ending(wake_after=answer.retry_after, waiting=waiting)
             return
         if answer.verdict not in UNANSWERED:
-            self._failures, self.calm = 0, True
+            self._failures, self.calm, self.heard = 0, True, True
             return
         self._failures += 1
         if self._failures >= (OUTAGE_AFTER if self.calm else 1):

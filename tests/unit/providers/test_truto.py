@@ -215,6 +215,24 @@ def test_what_is_no_clear_success_is_looked_at(
     assert SECRET not in repr(answer)
 
 
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        ({"truto_exclude_fields": "name,id"}, Verdict.DELETED),
+        ({"truto_response_format": "raw"}, Verdict.DELETED),
+        ({"truto_exclude_fields": "name"}, Verdict.AMBIGUOUS),
+        ({"truto_response_format": "unified"}, Verdict.AMBIGUOUS),
+    ],
+)
+@pytest.mark.parametrize("body", [{}, {"result": {}, "debug": None}])
+def test_an_answer_without_anything_is_a_deletion_where_no_id_was_asked_for(
+    asked: dict[str, str], verdict: Verdict, body: object
+) -> None:
+    assert answered(200, body, a_call(Action.DELETE, **asked)).verdict is verdict
+    assert answered(404, body, a_call(Action.DELETE, **asked)).verdict is Verdict.AMBIGUOUS
+    assert answered(502, body, a_call(Action.DELETE, **asked)).verdict is Verdict.AMBIGUOUS
+
+
 # status, message, of the provider behind -> for a deletion, for a read
 UNCLEAR = (Verdict.AMBIGUOUS, Verdict.UNAVAILABLE)
 ERRORS = [

@@ -305,6 +305,16 @@ def test_every_account_has_a_pulse_of_its_own() -> None:
     assert (pulses.of("acme").outages, pulses.of("crm").outages) == (2, 0)
 
 
+async def test_a_provider_that_answers_now_and_then_is_not_waited_for_ever_longer() -> None:
+    bench = Bench(script=in_turn(OK, DOWN), items=MANY)
+    bench.pulse.outages = 3
+
+    again = await bench.work()
+
+    assert bench.pulse.outages == 1
+    assert again == timedelta(seconds=2)
+
+
 async def test_a_slice_that_made_no_call_proves_nothing() -> None:
     bench = Bench(script=always(OK))
     bench.pulse.outages = 3
