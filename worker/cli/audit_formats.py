@@ -48,13 +48,17 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
     write = csv.writer(buffer, lineterminator="\r\n").writerow
     for row in rows:
         cells = [
-            f"'{value}" if type(value) is str and value.startswith(FORMULA) else value
+            cell(value) if type(value) is str and _wants_care(value) else value
             for value in row[1:]
         ]
         cells[_AT] = canonical_at(row[_AT + 1])
         cells[_DETAIL] = _detail_cell(row[_DETAIL + 1])
         write(cells)
     return buffer.getvalue()
+
+
+def _wants_care(text: str) -> bool:
+    return not text.isprintable() or text.startswith((" ", *FORMULA))
 
 
 @lru_cache(maxsize=1024)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from worker.cli.audit_formats import (
     FORMULA,
+    cell,
     csv_head,
     csv_lines,
     exported,
@@ -83,6 +84,11 @@ def test_no_cell_begins_a_formula(start: str) -> None:
     told = cells_of(message=f"{start}cmd|' /C calc'!A0")["message"]
 
     assert told.startswith(f"'{start}")
+
+
+@given(text=st.text(max_size=80))
+def test_every_cell_of_a_line_is_written_like_a_cell_by_itself(text: str) -> None:
+    assert cells_of(message=text)["message"] == cell(text)
 
 
 @given(text=st.text(alphabet="a\",\n\r'x", max_size=20))
