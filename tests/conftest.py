@@ -77,7 +77,7 @@ def pytest_terminal_summary(
     by_point: dict[str, Counter[str]] = defaultdict(Counter)
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, ()):
-            for name, point in report.user_properties:
+            for name, point in getattr(report, "user_properties", ()):
                 by_point[point][outcome] += name == "number"
     terminalreporter.section("acceptance points")
     for point in sorted(by_point, key=in_order):
