@@ -18,7 +18,7 @@ from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
 from worker.hearing import Hearing, is_deaf, is_worker
 from worker.messages import drop_unreadable
-from worker.runtime import VERSION, Runtime
+from worker.runtime import VERSION, Runtime, spare_the_collector
 from worker.telemetry import adopt_libraries, configure, logger, tell
 from worker.wiring import addresses
 
@@ -153,6 +153,7 @@ def _logs(**_: object) -> None:
 @signals.worker_ready.connect
 def _start(**_: object) -> None:
     settings = Settings.load(os.environ)
+    spare_the_collector()
     log.info("worker.started", host=socket.gethostname(), pid=os.getpid(), version=VERSION)
     _repeat("heartbeat", HEARTBEAT, lambda: runtime().beat("worker"))
     if settings.sweep_seconds:

@@ -108,7 +108,9 @@ def _request_id(dialect: Dialect, response: Reply) -> str:
 
 
 def _wait(response: Reply, now: float) -> timedelta | None:
+    header = response.headers.get("retry-after", "")
+    if not header:
+        return None
     # By the server's own clock, if it shows it: ours may be wrong by more than the wait.
     at = verdicts.posix_of(response.headers.get("date", ""))
-    header = response.headers.get("retry-after", "")
     return verdicts.retry_after(header, now if at is None else at)

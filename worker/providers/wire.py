@@ -256,9 +256,11 @@ class Wire(httpx.AsyncBaseTransport):
         method, url, headers, content = asked
         token = _CALL.set(call)
         try:
+            skipped = ("Content-Type",) if content else None  # naming it copies all headers
             answer = await self._opened().request(
-                method, url, headers=headers, data=content, allow_redirects=False
-            )
+                method, url, headers=headers, data=content, allow_redirects=False,
+                skip_auto_headers=skipped,
+            )  # fmt: skip
         finally:
             _CALL.reset(token)
         try:
@@ -288,7 +290,6 @@ class Wire(httpx.AsyncBaseTransport):
                 # The deadline is ours, around connect, send, headers and body together.
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("Content-Type", "User-Agent"),
                 auto_decompress=False,
                 trust_env=False,
             )

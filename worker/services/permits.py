@@ -84,6 +84,8 @@ def shared(purses: Sequence[Purse], knobs: Sequence[Knobs]) -> tuple[Purse, ...]
     own, *others = purses
     rates = [each.rate_share for each in knobs if each.rate_share is not None]
     days = [each.day_share for each in knobs if each.day_share is not None]
+    if not rates and not days:
+        return tuple(purses)
     mine = replace(
         own,
         rate_share=min(rates, default=own.rate_share),
