@@ -217,9 +217,8 @@ class Wire(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Return the answer, whatever its status; raise NotSent, Ambiguous or UnsafeTarget."""
         url = _url_of(request)
-        content = await request.aread() or None
         deadline = request.extensions.get("deadline", self._deadline)
-        asked = (request.method, url, _headers_of(request), content)
+        asked = (request.method, url, _headers_of(request), await request.aread() or None)
         reply = await self._within(deadline, asked, request)
         return httpx.Response(
             reply.status_code,
