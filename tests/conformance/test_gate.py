@@ -454,6 +454,64 @@ async def test_a_closing_is_shortened_only_when_asked(bench: Bench) -> None:
     assert len(grant.permits) == 1
 
 
+async def test_a_refusal_without_a_time_halves_the_windows_once_for_a_wave(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(20), in_flight=30)
+
+    await bench.gate.close("acme", until=50 * MS, reason="429", ease=True)
+    await bench.other.close("acme", until=50 * MS, reason="429", ease=True)
+    await bench.pass_time(60 * MS)
+    grant = await bench.take(purse, want=20)
+
+    (book,) = await bench.gate.books([purse])
+    assert len(grant.permits) == 10
+    assert 0.5 <= book.pace < 0.51
+
+
+async def test_halvings_add_up_and_leave_a_little(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(100), in_flight=200)
+
+    for _ in range(6):
+        await bench.gate.close("acme", until=5 * MS, reason="429", ease=True)
+        await bench.pass_time(10 * MS)
+    grant = await bench.take(purse, want=100)
+
+    assert len(grant.permits) == 6
+
+
+async def test_a_refusal_with_a_time_halves_nothing(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(20), in_flight=30)
+
+    await bench.gate.close("acme", until=5 * MS, reason="429")
+    await bench.pass_time(10 * MS)
+
+    assert len((await bench.take(purse, want=20)).permits) == 20
+
+
+async def test_without_windows_the_places_in_flight_are_halved(bench: Bench) -> None:
+    purse = await bench.of(in_flight=8)
+
+    await bench.gate.close("acme", until=5 * MS, reason="429", ease=True)
+    await bench.pass_time(10 * MS)
+
+    assert len((await bench.take(purse, want=8)).permits) == 4
+
+
+async def test_what_was_halved_comes_back_by_a_tenth_a_minute() -> None:
+    clock = Clock()
+    gate = CountingGate(clock.now)
+    purse = Purse(name="acme", windows=windows(20), rate_share=1.0, in_flight=99)
+    await gate.rebuild(purse, ages=(), used_today=0)
+    await gate.close("acme", until=timedelta(), reason="429", ease=True)
+
+    seen = []
+    for _ in range(4):
+        clock.at += timedelta(minutes=2)
+        grant = await gate.exchange([purse], back=(), want=99, lease=timedelta(seconds=1))
+        seen.append(len(grant.permits))
+
+    assert seen == [14, 18, 20, 20]
+
+
 # --- several purses ---------------------------------------------------------------------------
 
 

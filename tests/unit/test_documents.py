@@ -358,7 +358,6 @@ def test_a_command_in_a_sentence_exists_with_its_options(spoken: str) -> None:
 def test_what_is_said_to_be_missing_is_missing() -> None:
     said, _, options = section(README, "What is not there yet").partition("Missing options:")
     commands = said.partition("Missing commands:")[2]
-    assert words(commands + options)
 
     there = set(every_name())
     assert not words(commands) & there

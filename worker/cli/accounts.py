@@ -164,6 +164,7 @@ def _purse_view(purse: "Purse", book: "PurseBook | None") -> dict[str, Any]:
             "closed_until": _iso(book.closed_until),
             "closed_reason": book.closed_reason or None,
             "corrected_at": _iso(book.corrected_at),
+            "pace": book.pace,
         },
     }
 
@@ -215,6 +216,8 @@ def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[s
         closed = f"closed until {book.closed_until:%m-%d %H:%M:%S}"
     elif book is not None and book.resets_at and day is not None and book.used_today >= day:
         closed = f"day used until {purse.local(book.resets_at)}"
+    elif book is not None and book.pace < 1:
+        closed = f"slowed to {book.pace:.0%}"
     if book is not None and book.corrected_at is not None:
         corrected = f"{book.corrected_at:%m-%d %H:%M:%S}"
     return (

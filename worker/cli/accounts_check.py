@@ -24,7 +24,7 @@ from worker.domain.outcomes import Verdict
 from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.tokens import RedisTokens
-from worker.services.permits import MARGIN, closed_for, meant, waiting_for
+from worker.services.permits import MARGIN, closed_for, eases, meant, waiting_for
 from worker.services.slice import was_sent
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
@@ -158,7 +158,8 @@ async def _ask(desk: Desk, account: Account, call: Call) -> tuple[Answer, Sequen
         for purse in meant(answer, purses):
             closed = closed_for(answer, purse, _now(desk))
             if closed is not None:
-                await gate.close(purse.name, until=closed, reason=answer.verdict.value)
+                why, ease = answer.verdict.value, eases(answer)
+                await gate.close(purse.name, until=closed, reason=why, ease=ease)
         books = await gate.books(purses)
         used = zip(purses, books, strict=True)
         return answer, [quota_line(purse, book.used_today) for purse, book in used]

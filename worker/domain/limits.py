@@ -142,6 +142,7 @@ class PurseBook:
     closed_reason: str = ""
     resets_at: datetime | None = None  # when the day's calls start anew, if they are limited
     corrected_at: datetime | None = None  # when it was last rebuilt from what really happened
+    pace: float = 1.0  # below 1 after refusals that named no time: what is left of the windows
 
 
 def _share_of(calls: int, share: float) -> int:

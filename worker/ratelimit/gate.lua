@@ -8,6 +8,8 @@
 
 local IN_FLIGHT_WAIT = 50000 -- a call that is out ends about this soon
 local UNUSED_WAIT = 1000000 -- a permit nobody uses comes back after this at the latest
+local EASED_LEAST = 0.0625 -- of the limits: so much is granted at least after many halvings
+local EASED_BACK = 0.1 / 60000000 -- of the limits, that come back with every microsecond
 local KEEP = 60000000 -- how long a return is remembered at least, to know it if it comes twice
 
 local request = cjson.decode(ARGV[1])
@@ -37,12 +39,15 @@ local function open(index)
   local purse = request.purses[index]
   purse.book, purse.flight, purse.log = KEYS[3 * index - 2], KEYS[3 * index - 1], KEYS[3 * index]
   local book = redis.call(
-    'HMGET', purse.book, 'run_id', 'day', 'used', 'closed_until', 'closed_reason', 'corrected_at'
+    'HMGET', purse.book, 'run_id', 'day', 'used', 'closed_until', 'closed_reason', 'corrected_at',
+    'eased', 'eased_at'
   )
   purse.run_id = book[1]
   purse.day, purse.used = tonumber(book[2] or '0'), tonumber(book[3] or '0')
   purse.closed_until, purse.closed_reason = tonumber(book[4] or '0'), book[5] or ''
   purse.corrected_at = tonumber(book[6] or '0')
+  local back = (now - tonumber(book[8] or '0')) * EASED_BACK
+  purse.eased = math.min(1, tonumber(book[7] or '1') + math.max(0, back))
   return purse
 end
 
@@ -104,11 +109,17 @@ local function sweep(purse)
   end
 end
 
+-- What is left of a limit while the purse is eased.
+local function eased(purse, calls)
+  return math.max(1, math.floor(calls * purse.eased + 1e-9))
+end
+
 -- Every limit of a purse: how many it has room for, what for, and `wait`, how long until it has
 -- room again if it has none. `held`: places that permits still out hold, and may give back.
 local function limits_of(purse)
   local out = redis.call('ZCARD', purse.flight)
-  local limits = { { free = purse.in_flight - out, held = out, reason = 'in_flight' } }
+  local at_once = #purse.windows > 0 and purse.in_flight or eased(purse, purse.in_flight)
+  local limits = { { free = at_once - out, held = out, reason = 'in_flight' } }
   if purse.closed_until > now then
     table.insert(limits, { free = 0, held = 0, reason = 'closed', at = purse.closed_until })
   end
@@ -120,7 +131,7 @@ local function limits_of(purse)
     local since = text(now - window.per)
     local used = redis.call('ZCOUNT', purse.log, since, '+inf')
     table.insert(limits, {
-      free = window.calls - used - out, held = out, reason = 'rate_limit',
+      free = eased(purse, window.calls) - used - out, held = out, reason = 'rate_limit',
       used = used, per = window.per, since = since,
     })
   end
@@ -238,7 +249,7 @@ function verbs.books()
     local line = {
       purse.is_current and 1 or 0, text(purse.used), redis.call('ZCARD', purse.flight),
       is_closed and text(purse.closed_until) or '0', is_closed and purse.closed_reason or '',
-      text(purse.corrected_at),
+      text(purse.corrected_at), text(purse.eased * 1000),
     }
     for _, window in ipairs(purse.windows) do
       table.insert(line, redis.call('ZCOUNT', purse.log, text(now - window.per), '+inf'))
@@ -273,6 +284,11 @@ end
 function verbs.close()
   local purse = open(1)
   local ends = request.at or now + request.delay
+  -- All refusals of a wave are one: what comes while it is closed halves nothing.
+  if request.ease and purse.closed_until <= now then
+    local half = math.max(EASED_LEAST, purse.eased / 2)
+    redis.call('HSET', purse.book, 'eased', string.format('%.6f', half), 'eased_at', text(now))
+  end
   if request.shorten or ends > purse.closed_until then
     redis.call('HSET', purse.book, 'closed_until', text(ends), 'closed_reason', request.reason)
   end

@@ -48,11 +48,19 @@ class Gate(Protocol):
         ...
 
     async def close(
-        self, purse: str, *, until: datetime | timedelta, reason: str, shorten: bool = False
+        self,
+        purse: str,
+        *,
+        until: datetime | timedelta,
+        reason: str,
+        shorten: bool = False,
+        ease: bool = False,
     ) -> None:
         """Grant nothing from `purse` until then (a timedelta: from now, by the gate's clock).
 
-        A closing that ends later already is left alone, unless `shorten` says otherwise.
+        A closing that ends later already is left alone, unless `shorten` says otherwise. With
+        `ease` its windows are halved too, down to a sixteenth, unless it is closed already; a
+        tenth of them comes back every minute. Without windows that is so of its places in flight.
         """
         ...
 

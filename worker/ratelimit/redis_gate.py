@@ -78,15 +78,21 @@ class RedisGate:
         )
 
     async def close(
-        self, purse: str, *, until: datetime | timedelta, reason: str, shorten: bool = False
+        self,
+        purse: str,
+        *,
+        until: datetime | timedelta,
+        reason: str,
+        shorten: bool = False,
+        ease: bool = False,
     ) -> None:
         ends = (
             {"delay": _micros(until)}
             if isinstance(until, timedelta)
             else {"at": _micros(until - _EPOCH)}
         )
-        request = {"verb": "close", "reason": reason, "shorten": shorten, "purses": [{}], **ends}
-        await self._run(self._keys_of(purse), request)
+        request = {"verb": "close", "reason": reason, "shorten": shorten, "ease": ease, **ends}
+        await self._run(self._keys_of(purse), {**request, "purses": [{}]})
 
     async def rebuild(self, purse: Purse, *, ages: Sequence[timedelta], used_today: int) -> bool:
         longest = purse.longest_window()
@@ -171,7 +177,8 @@ def _shown(purse: Purse, back: Sequence[Return], *, now: datetime) -> dict[str, 
 
 
 def _book(purse: Purse, line: Sequence[Any], *, now: datetime) -> PurseBook:
-    is_current, used_today, in_flight, closed_until, closed_reason, corrected_at, *windows = line
+    is_current, used_today, in_flight, closed_until, closed_reason, *more = line
+    corrected_at, pace, *windows = more
     return PurseBook(
         name=purse.name,
         is_current=bool(is_current),
@@ -182,6 +189,7 @@ def _book(purse: Purse, line: Sequence[Any], *, now: datetime) -> PurseBook:
         closed_reason=closed_reason,
         resets_at=None if purse.per_day is None else purse.next_reset(now),
         corrected_at=_instant(int(corrected_at)) if int(corrected_at) else None,
+        pace=int(pace) / 1000,
     )
 
 

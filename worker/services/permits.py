@@ -73,7 +73,8 @@ class Permits:
         for purse in meant(answer, self._tools.facts.purses):
             until = closed_for(answer, purse, now)
             if until is not None:
-                await self._tools.gate.close(purse.name, until=until, reason=why)
+                ease = eases(answer)
+                await self._tools.gate.close(purse.name, until=until, reason=why, ease=ease)
 
 
 def shared(purses: Sequence[Purse], knobs: Sequence[Knobs]) -> tuple[Purse, ...]:
@@ -100,6 +101,11 @@ def meant(answer: Answer, purses: Sequence[Purse]) -> Sequence[Purse]:
     Which of several limits was passed is often not said, and then none of them may be used.
     """
     return purses[:1] if answer.is_own_limit else purses
+
+
+def eases(answer: Answer) -> bool:
+    """Whether a refusal says that we are too fast and not until when, so that we try half."""
+    return answer.verdict is Verdict.THROTTLED and answer.retry_after is None
 
 
 def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:

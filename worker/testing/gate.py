@@ -10,6 +10,7 @@ from worker.ratelimit.port import GateClosed, GateEmpty, names_of
 
 IN_FLIGHT_WAIT = timedelta(milliseconds=50)
 UNUSED_WAIT = timedelta(seconds=1)
+EASED_LEAST, EASED_BACK = 0.0625, 0.1  # the share of the limits; what comes back in a minute
 KEEP = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -67,11 +68,19 @@ class CountingGate:
         return Grant(permits=permits) if granted == want else _told(permits, limits, now)
 
     async def close(
-        self, purse: str, *, until: datetime | timedelta, reason: str, shorten: bool = False
+        self,
+        purse: str,
+        *,
+        until: datetime | timedelta,
+        reason: str,
+        shorten: bool = False,
+        ease: bool = False,
     ) -> None:
         now = self._now()
         ends = now + until if isinstance(until, timedelta) else until
         book = self._book(purse)
+        if ease and book.closed_until <= now:
+            book.eased, book.eased_at = max(EASED_LEAST, book.pace(now) / 2), now
         if shorten or ends > book.closed_until:
             book.closed_until, book.closed_reason = ends, reason
 
@@ -125,6 +134,7 @@ class CountingGate:
             closed_reason=book.closed_reason if is_closed else "",
             resets_at=None if purse.per_day is None else purse.next_reset(now),
             corrected_at=book.corrected_at,
+            pace=round(book.pace(now), 3),
         )
 
 
@@ -138,6 +148,16 @@ class _Book:
     closed_until: datetime = _NEVER
     closed_reason: str = ""
     corrected_at: datetime | None = None
+    eased: float = 1.0
+    eased_at: datetime = _NEVER
+
+    def pace(self, now: datetime) -> float:
+        minutes = (now - self.eased_at) / timedelta(minutes=1)
+        return min(1.0, self.eased + max(0.0, minutes) * EASED_BACK)
+
+    def of(self, calls: int, now: datetime) -> int:
+        """What is left of a limit while the purse is eased."""
+        return max(1, int(calls * self.pace(now) + 1e-9))
 
     def open_day(self, purse: Purse, now: datetime) -> None:
         start = purse.day_start(now)
@@ -179,7 +199,7 @@ class _Limit:
 
 def _limits(purse: Purse, book: _Book, now: datetime) -> Iterator[_Limit]:
     out, name = len(book.flight), purse.name
-    free = purse.in_flight - out
+    free = (purse.in_flight if purse.windows else book.of(purse.in_flight, now)) - out
     yield _Limit(
         purse=name,
         reason=WaitReason.IN_FLIGHT,
@@ -213,7 +233,7 @@ def _limits(purse: Purse, book: _Book, now: datetime) -> Iterator[_Limit]:
 
 def _of_window(purse: Purse, window: Window, book: _Book, now: datetime, *, limit: int) -> _Limit:
     inside, out = book.inside(window, now), len(book.flight)
-    free = limit - len(inside) - out
+    free = book.of(limit, now) - len(inside) - out
 
     def opens_at(granted: int) -> datetime:
         leaving = min(purse.useful_batch() - (free - granted), len(inside))

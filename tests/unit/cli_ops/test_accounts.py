@@ -58,6 +58,10 @@ def test_a_closed_purse_says_until_when() -> None:
     assert used_cells(PURSE, book, "")[-1] == "closed until 11-21 13:00:00"
 
 
+def test_a_purse_that_was_slowed_down_says_so() -> None:
+    assert used_cells(PURSE, replace(BOOK, pace=0.55), "")[-1] == "slowed to 55%"
+
+
 def test_a_spent_day_says_until_when_by_the_providers_clock() -> None:
     resets_at = datetime(2026, 11, 21, 18, 15, tzinfo=UTC)
     book = PurseBook(name="acme", is_current=True, used_today=800, resets_at=resets_at)

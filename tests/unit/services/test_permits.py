@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import EPOCH, a_job, a_purse, an_answer, an_item, some_facts
 from tests.unit.services.bench import Bench, always
+from worker.domain.calls import Answer
 from worker.domain.limits import Grant, WaitReason, Window
 from worker.domain.outcomes import Verdict
 from worker.domain.states import ItemState, JobState, Waiting
@@ -137,6 +138,24 @@ async def test_a_shared_purse_closes_unless_the_limit_is_the_accounts_own(
 
     books = await there.gate.books(purses)
     assert {book.name for book in books if book.closed_until is not None} == closed
+
+
+@pytest.mark.parametrize(
+    ("answer", "pace"),
+    [
+        (an_answer(Verdict.THROTTLED), 0.5),
+        (an_answer(Verdict.THROTTLED, retry_after=WAIT), 1.0),
+        (an_answer(Verdict.QUOTA_EXHAUSTED), 1.0),
+    ],
+)
+async def test_a_refusal_for_pace_that_names_no_time_halves_it(
+    answer: Answer, pace: float
+) -> None:
+    there = bench()
+
+    await Permits(there.tools).obey(answer, EPOCH)
+
+    assert (await there.gate.books([a_purse()]))[0].pace == pace
 
 
 @pytest.mark.parametrize("reason", WaitReason)
