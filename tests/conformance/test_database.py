@@ -159,6 +159,28 @@ def test_a_server_that_is_not_there_is_an_outage_and_its_password_is_not_told(
     assert "secret77" not in f"{raised.value} {raised.value.fix} {database!r}"
 
 
+def test_a_disk_that_is_full_is_an_outage_that_passes_and_keeps_what_there_was(
+    sqlite_url: str,
+) -> None:
+    database = Database(sqlite_url)
+    with database.write() as connection:
+        connection.exec_driver_sql(ADD)
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    many = "INSERT INTO accounts (name) VALUES (hex(randomblob(100000)))"
+
+    with pytest.raises(Unreachable, match="disk is full"), database.write() as connection:
+        connection.exec_driver_sql(many)
+    kept = count(database)
+    with database.write() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 100000")
+        connection.exec_driver_sql(many)
+
+    assert kept == 1
+    assert count(database) == 2
+    database.dispose()
+
+
 def test_a_file_that_is_no_database_is_an_outage(tmp_path: Path) -> None:
     path = tmp_path / "bulkdel.db"
     path.write_text("not a database, though long enough to be looked at " * 20)
