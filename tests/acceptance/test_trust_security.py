@@ -15,7 +15,7 @@ from tests.acceptance.site import Site
 from tests.acceptance.warm import Warm
 from tests.chaos.network import TlsFiles
 
-pytestmark = pytest.mark.xdist_group("secured")
+pytestmark = [pytest.mark.number("trust-4"), pytest.mark.xdist_group("secured")]
 
 NOT_REACHED = 9
 TOLERATED = {"config|get"}
