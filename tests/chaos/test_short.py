@@ -1,4 +1,4 @@
-"""Two faults of the table, always with the same seed; `make chaos` plays all of it."""
+"""Two faults of the table, always with the same seed; at full length all of it."""
 
 import json
 import subprocess
@@ -38,3 +38,21 @@ def test_faults_in_the_middle_of_a_job_lose_and_double_nothing() -> None:
     assert [one["row"] for one in told] == list(SHORT), lane.stderr[-3000:]
     assert [one["violations"] for one in told] == [[]] * len(SHORT)
     assert [one["hit"] for one in told] == [True] * len(SHORT), told
+
+
+@pytest.mark.number("trust-1", full=True)
+@pytest.mark.timeout(7200)
+def test_every_fault_of_the_table_is_met_often_enough_and_survived(full: bool) -> None:
+    if not full:
+        pytest.skip("`make chaos`, or --full")
+
+    table = subprocess.run(
+        [sys.executable, "-m", "tests.chaos"],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+
+    print(table.stdout)
+    assert table.returncode == 0, f"{table.stdout[-6000:]}{table.stderr[-2000:]}"
