@@ -198,7 +198,8 @@ def _trouble(secured: Secured, sites: Iterable[Site], jobs: Iterable[Reply], fou
     with _no_items(secured):
         _asked(found, site, "show", job["id"]).ended(1)  # a bug: told with its traceback
         site.stack.run("submit", *_given(site), "--no-wait-plan")
-        eventually(lambda: "UndefinedTable" in stack.logs(), within=20, what="a broken slice")
+        log = stack.home / "workers-0.log"
+        eventually(lambda: b"UndefinedTable" in log.read_bytes(), within=60, what="a broken slice")
     stack.control.organization(site.organization, token="of somebody else")
     _asked(found, site, "accounts", "check", site.account)
     stack.control.organization(site.organization, token=words["token"])
