@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from bench.site import Bell
+from tests.acceptance.commands import REPOSITORY
 from tests.acceptance.site import Site
 from tests.acceptance.stack import READY_WITHIN, Kind, Stack, _environment, start_sandbox
 from tests.acceptance.waiting import eventually
 from tests.chaos.entry import FOLDER
 from tests.chaos.network import Network, TlsFiles
 from tests.chaos.servers import OwnPostgres, OwnRabbit, OwnRedis
+from worker.bootstrap import Desk
 from worker.processes import Child, spawn
 from worker.programs import worker_argv
 from worker.sandbox.client import Control
@@ -112,6 +115,24 @@ class Drill:
         """Write the site's account, with what all accounts of a drill have."""
         common = (f'call_timeout = "{CALL_TIMEOUT}s"', "auto_confirm_max = 100000")
         site.configure(*common, *lines)
+
+    def confirm(self, *job_ids: str) -> None:
+        """Give jobs their yes and ring: by the command line while that is another release's."""
+        env = self.stack.env
+        if env["PYTHONPATH"] != str(REPOSITORY):
+            for job_id in job_ids:
+                self.stack.run("confirm", job_id, "--yes").ended(0)
+            return
+        names = ("BULKDEL_DATABASE_URL", "BULKDEL_REDIS_URL")
+        told = {name: env[name] for name in names}
+        told["BULKDEL_CONFIG"] = str(self.home / "bulkdel.toml")
+        broker = env.get("BULKDEL_BROKER_URL", env["BULKDEL_REDIS_URL"])
+        desk = Desk.open(told, Bell(broker))
+        try:
+            for job_id in job_ids:
+                desk.confirm(job_id, word=None, yes=True)
+        finally:
+            desk.db.dispose()
 
     def mend(self) -> None:
         """After a round, whatever became of it: clocks right, servers there, two good workers."""

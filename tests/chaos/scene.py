@@ -70,10 +70,20 @@ class Scene:
         ids = [_ids(site, self.rng, projects) for site in sites]
         with ThreadPoolExecutor(2) as both:  # so that neither is done before the other begins
             self.job, self.other = both.map(partial(_submitted, options), sites, ids)
+        self._confirm()
         share = self.rng.uniform(0.05, 0.5)
         eventually(
             lambda: self.open_share() <= 1 - share, within=90, what=f"{share:.0%} of the job"
         )
+
+    def _confirm(self) -> None:
+        """Let both jobs run, from here: a command takes seconds on a busy machine, and the jobs
+        would be over before it has ended."""
+        jobs = ((self.site, self.job), (self.beside, self.other))
+        for site, job in jobs:
+            what = f"the plan of {job['id']}"
+            eventually(partial(_is_planned, site, job), within=90, what=what)
+        self.drill.confirm(*(job["id"] for _, job in jobs))
 
     def counts(self) -> tuple[int, float]:
         """Intents open now, and the share of the items still open, of both jobs."""
@@ -161,6 +171,10 @@ def _ended(site: Site, job: Reply) -> None:
     eventually(lambda: site.state(job) in FINAL, within=ENDS_WITHIN, what=what)
 
 
+def _is_planned(site: Site, job: Reply) -> bool:
+    return site.state(job) != "planning"
+
+
 def _ids(site: Site, rng: Random, projects: int) -> list[str]:
     ids = site.seed(projects, tasks=1, comments=1)
     rng.shuffle(ids)
@@ -169,4 +183,4 @@ def _ids(site: Site, rng: Random, projects: int) -> list[str]:
 
 def _submitted(options: tuple[str, ...], site: Site, ids: list[str]) -> Reply:
     cascade = options or ("--cascade", "all")
-    return site.submit(ids, *cascade, "--yes", "--no-wait-plan").json
+    return site.submit(ids, *cascade, "--no-wait-plan").json
