@@ -27,6 +27,7 @@ class Standing:
     known: bool  # a beat has seen it
     last: SlotRow | None = None
     state: str = ""  # of the job of the last slot
+    outcomes: str = ""  # of its items, in words
     missed: int = 0  # slots, ever
     last_missed: SlotRow | None = None  # among the last twenty
     overdue: datetime | None = None  # it should have run then, and nobody decided about it
@@ -71,8 +72,14 @@ def _standing(desk: Desk, policy: Policy, row: PolicyRow | None, now: datetime) 
         known=row is not None,
         last=last,
         state=job.state.value if job is not None else "",
+        outcomes="" if job is None else _outcomes(desk, job.id),
         missed=store.misses(policy.name),
         last_missed=next((slot for slot in slots if slot.ended is SlotEnd.MISSED), None),
         overdue=None if row is None else overdue(row.schedule, row.through, now),
         fault=fault,
     )
+
+
+def _outcomes(desk: Desk, job_id: str) -> str:
+    counts = desk.jobs.counts(job_id).by_outcome
+    return ", ".join(f"{outcome} {count:,}" for outcome, count in counts.items())

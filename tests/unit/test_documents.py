@@ -304,8 +304,10 @@ def test_every_reason_to_wait_is_explained() -> None:
 
 
 def shell_lines(page: str) -> Iterator[str]:
-    """The lines of shell blocks that call bulkdel, from there to the end of the call."""
-    for block in re.findall(r"^```sh\n(.*?)^```$", text_of(page), flags=re.MULTILINE | re.DOTALL):
+    """The lines of shell blocks that call bulkdel; of those that show a screen, what is typed."""
+    text, flags = text_of(page), re.MULTILINE | re.DOTALL
+    typed = [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+    for block in [*re.findall(r"^```sh\n(.*?)^```$", text, flags=flags), "\n".join(typed)]:
         for line in block.replace("\\\n", " ").splitlines():
             yield from (part for part in re.split(r" && | \| ", line) if "bulkdel " in part)
 
@@ -340,7 +342,9 @@ def test_the_readme_shows_a_whole_job() -> None:
     assert {"init", "up", "submit", "plan", "confirm", "watch", "report", "audit"} <= shown
 
 
-@pytest.mark.parametrize("line", [line for page, line in CALLS if "/decisions/" not in page])
+@pytest.mark.parametrize(
+    "line", dict.fromkeys(line for page, line in CALLS if "/decisions/" not in page)
+)
 def test_a_call_in_a_code_block_is_taken_by_click(line: str) -> None:
     command, context, args = command_of(arguments(line))
 

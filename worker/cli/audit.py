@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "jsonl", "csv")
 TAMPERED = 5
+MOST_JOBS = 10
+"""Jobs that are named below what became of one id."""
 
 
 @click.group(invoke_without_command=True)
@@ -87,11 +89,15 @@ def audit(
         until=None if until is None else instant(until, at),
     )
     found = _Last(audit_log.stored(database, wanted, limit=limit, after=after))
-    _print(out, "jsonl" if out.json else form or "table", found)
+    shown = "jsonl" if out.json else form or "table"
+    _print(out, shown, found)
     if limit is not None and found.last is not None and found.count == limit:
         out.say(f"there may be more: --after {cursor_of(found.last, wanted)}")
     if found.last is None:
         out.say("no entry matches")
+    if external_id is not None and shown == "table":
+        for one in list(found.jobs)[:MOST_JOBS]:
+            out.say(f"who asked for it, and why: bulkdel show {one}")
 
 
 @audit.command(short_help="Recompute the chains and compare them with the items.")
@@ -188,11 +194,14 @@ class _Last:
         self._batches = batches
         self.last: Stored | None = None
         self.count = 0
+        self.jobs: dict[str, None] = {}  # the first ones that settled something
 
     def __iter__(self) -> "Iterator[Sequence[Stored]]":
         for batch in self._batches:
             self.last = batch[-1]
             self.count += len(batch)
+            if len(self.jobs) < MOST_JOBS:
+                self.jobs |= dict.fromkeys(row.job_id for row in batch if row.outcome)
             yield batch
 
 

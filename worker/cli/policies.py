@@ -131,13 +131,16 @@ def standing_lines(one: "Standing") -> Iterator[str]:
     given, zone = one.policy, ZoneInfo(one.policy.timezone)
     confirms = "confirms itself within its guard" if given.confirm == "auto" else "asks a person"
     yield f"does     {given.account}: {_selects(one)}; {confirms}"
+    yield f"cascade  {', '.join(given.cascade) or 'not set'}"
+    yield f"guard    {_guards(one) or 'none of its own: those of the account alone'}"
     yield f"when     {one.words}"
     for number, slot in enumerate(one.next):
         yield f"{'next' if not number else '':<8} {local(slot, zone)}"
     if one.last is None:
         yield f"last     {'never' if one.known else 'never: no beat has seen it yet'}"
     elif one.last.job_id is not None:
-        yield f"last     {local(one.last.slot, zone)}  job {one.last.job_id}: {one.state}"
+        came = f" ({one.outcomes})" if one.outcomes else ""
+        yield f"last     {local(one.last.slot, zone)}  job {one.last.job_id}: {one.state}{came}"
     if one.last_missed is not None:
         missed = one.last_missed
         yield f"missed   {one.missed} in all; {local(missed.slot, zone)}: {missed.why}"
@@ -147,6 +150,16 @@ def standing_lines(one: "Standing") -> Iterator[str]:
 
 def _selects(one: "Standing") -> str:
     return ", ".join(f"{name} {value}" for name, value in one.policy.select.items())
+
+
+def _guards(one: "Standing") -> str:
+    guard = one.policy.guard
+    shown = (
+        (guard.max_items, "at most {:,} items"),
+        (guard.max_percent, "{:g} % of the account's projects"),
+        (guard.max_times_median, "{:g} times its usual run"),
+    )
+    return ", ".join(words.format(limit) for limit, words in shown if limit is not None)
 
 
 def local(slot: datetime, zone: ZoneInfo) -> str:

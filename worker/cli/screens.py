@@ -30,7 +30,7 @@ def plan_lines(
         waits = job.waiting_on.sentence if job.waiting_on else "nothing yet"
         lines += _row("state", f"{job.state}: {waits}")
         return [*lines, *_row("seen", f"{counts.total:,} items so far; nothing has been deleted")]
-    lines += _row("deletes", f"{plan.items:,} items: {kinds(plan.by_kind)}")
+    lines += _row("deletes", f"{count_of(plan.items, 'item')}: {kinds(plan.by_kind)}")
     lines += _row("filters", _pairs(job.options.filters))
     lines += _row("cascade", _cascade(job))
     lines += _row("options", _pairs(dict(job.options.provider_options)))
@@ -184,10 +184,13 @@ def item_line(item: "Item") -> str:
 
 def kinds(by_kind: Mapping[str, int]) -> str:
     """Counts by kind in words: 2 tasks, 1 project."""
-    parts: Iterable[str] = (
-        f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in by_kind.items()
-    )
+    parts: Iterable[str] = (count_of(count, kind) for kind, count in by_kind.items())
     return ", ".join(parts) or "none"
+
+
+def count_of(count: int, thing: str) -> str:
+    """So many of a thing: 1 item, 1,284 items."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def moment(at: datetime | None) -> str:

@@ -93,21 +93,29 @@ def _why_not_final(job: Job, around: Around) -> list[str]:
     waits = job.waiting_on
     if waits is not None:
         since = f" (since {_at(waits.since)})" if waits.since else ""
-        lines.append(f"It waits on {waits.code}: {waits.sentence}{since}.")
+        is_left = waits.code is Waiting.WORKER and not _is_worked(around)
+        why = "work is there, and no worker has it" if is_left else waits.sentence
+        lines.append(f"It waits on {waits.code}: {why}{since}.")
         if waits.next_wake and waits.next_wake > around.now:
             left = duration(waits.next_wake - around.now)
             lines.append(f"It is tried next at {_at(waits.next_wake)}, in {left}.")
-        lines.append(_moves(waits.code, job))
+        if is_left or waits.code is not Waiting.WORKER:
+            lines.append(_moves(waits.code, job))
     account = around.account
     if account.parked_code:
         since = f" since {_at(account.parked_at)}" if account.parked_at else ""
         lines.append(f"The account {job.account} is parked{since}: {account.parked_text}.")
         lines.append(f"Mend its credentials, then: bulkdel accounts check {job.account}")
-    elif account.lease_until and account.lease_until > around.now:
+    elif _is_worked(around):
         lines.append(f"The account is being worked on by {account.lease_owner}.")
     if not around.workers:
         lines.append("No worker is alive: start one with bulkdel up, or bulkdel worker.")
     return lines
+
+
+def _is_worked(around: Around) -> bool:
+    until = around.account.lease_until
+    return until is not None and until > around.now
 
 
 def _moves(code: Waiting, job: Job) -> str:
@@ -147,9 +155,11 @@ def _history(last: Iterable[Told], title: str = "Last entries of its audit log:"
 def _told(entry: Told) -> str:
     status = f"HTTP {entry.http_status}" if entry.http_status else ""
     code = f"code {entry.provider_code}" if entry.provider_code else ""
-    way = " to ".join(str(entry.detail[end]) for end in ("from", "to") if end in entry.detail)
-    facts = [entry.event, way, entry.verdict, status, code, entry.outcome or "", entry.message]
-    return f"{' '.join(fact for fact in facts if fact)}  by {entry.actor}"
+    ends = [str(entry.detail[end]) for end in ("from", "to") if end in entry.detail]
+    facts = [entry.event, " to ".join(ends), entry.verdict, status, code, entry.outcome or ""]
+    said = " ".join(fact for fact in facts if fact)
+    why = f": {entry.message}" if entry.message and entry.message not in ends else ""
+    return f"{said}{why}  by {entry.actor}"
 
 
 def _at(at: datetime) -> str:

@@ -50,7 +50,7 @@ def suited(
     done = bulkdel("submit", *ONE, "--ids", "460000000044019", "--yes", "--wait=30s", "--json")
     assert done.exit_code == 3, done.output
     job = json.loads(done.stdout)["id"]
-    return {"JOB": job, "10342": str(next(worker.desk.jobs.items(job)).id)}
+    return {"JOB": job, "j-7f3k2m9a": job, "10342": str(next(worker.desk.jobs.items(job)).id)}
 
 
 # Commands that run on are started by the acceptance tests.

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.cli.conftest import CONFIG, Bulkdel, Played, one
 from worker.bootstrap import Desk
 from worker.domain.schedule import Schedule
+from worker.policies import request_of
 from worker.store.policies import Policies
 
 POLICY = """
@@ -58,6 +59,26 @@ def test_the_list_as_json_has_what_the_page_says(bulkdel: Bulkdel) -> None:
     page = Path("docs/json.md").read_text(encoding="utf-8")
     (row,) = [line for line in page.splitlines() if line.startswith("| `policies` |")]
     assert all(f"`{field}`" in row for field in fields)
+
+
+def test_a_policy_says_what_it_takes_along_what_bounds_it_and_what_came_of_its_last_run(
+    bulkdel: Bulkdel, environ: dict[str, str], played: Played
+) -> None:
+    guard = "guard = { max_items = 500, max_percent = 10, max_times_median = 5 }"
+    Path(environ["BULKDEL_CONFIG"]).write_text(f"{CONFIG}{POLICY}{guard}\n")
+    store, schedule = Policies(played.desk.db), Schedule("0 3 * * *", "Europe/Berlin")
+    now = played.desk.jobs.now()
+    store.note("clean", schedule, now - timedelta(days=1, hours=1))
+    slot = next(iter(schedule.between(now - timedelta(days=1, hours=1), now)))
+    policy = played.desk.config.policies["clean"]
+    job = played.desk.submit(request_of(policy, slot=slot), ()).job
+
+    said = bulkdel("policies").stdout
+
+    assert "cascade  none\n" in said
+    limits = "at most 500 items, 10 % of the account's projects, 5 times its usual run"
+    assert f"guard    {limits}\n" in said
+    assert f"job {job.id}: planning" in said
 
 
 def test_a_missed_slot_is_told_with_its_reason_and_is_an_alarm(

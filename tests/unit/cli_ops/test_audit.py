@@ -124,6 +124,19 @@ def test_the_table_has_a_head_and_a_line_for_each(bulkdel: Bulkdel) -> None:
     assert len(lines) == 5
 
 
+def test_who_asks_about_an_id_is_told_which_jobs_ended_it(
+    bulkdel: Bulkdel, database: Database
+) -> None:
+    with database.write() as connection:
+        ended = replace(call(7, outcome="deleted"), chain="job:j-1", job_id="j-1")
+        append(connection, [ended, replace(ended, outcome=None, chain="job:j-2", job_id="j-2")])
+
+    asked, exported = bulkdel("audit", "--id", "7"), bulkdel("audit", "--id", "7", "--json")
+
+    assert asked.stderr == "who asked for it, and why: bulkdel show j-1\n"
+    assert exported.stderr == ""
+
+
 def test_nothing_found_is_said_and_is_no_error(bulkdel: Bulkdel) -> None:
     result = bulkdel("audit", "--id", "none")
 
