@@ -7,6 +7,7 @@ and its other sources (.env files, secret folders) are not ours.
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -76,7 +77,9 @@ class Settings(BaseModel):
     @property
     def broker(self) -> str | None:
         """The broker to use: its own address, or the one of Redis."""
-        return self.broker_url or self.redis_url
+        if self.broker_url or not self.redis_url:
+            return self.broker_url
+        return _for_celery(self.redis_url)
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> Self:
@@ -161,6 +164,16 @@ def _in_file(name: str, path: str, *, is_twice: bool) -> str:
     if not text:
         raise InvalidInput(f"{name}: {path} is empty", fix="write the address into it")
     return text
+
+
+def _for_celery(url: str) -> str:
+    """The address of a Redis as Celery spells it; it has a name of its own for sockets."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    names = {"db": "virtual_host"}
+    query = urlencode([(names.get(key, key), value) for key, value in parse_qsl(parts.query)])
+    return f"redis+socket://{parts.netloc}{parts.path}" + (f"?{query}" if query else "")
 
 
 def _sqlite_in(folder: Path) -> str:

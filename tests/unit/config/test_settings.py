@@ -74,6 +74,22 @@ def test_a_postgresql_address_names_its_driver(scheme: str) -> None:
     assert settings.database_url == "postgresql+psycopg://u:p@db:5432/x?sslmode=require"
 
 
+@pytest.mark.parametrize(
+    ("redis", "broker"),
+    [
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+        (
+            "unix:///run/r.sock?db=3&password=p",
+            "redis+socket:///run/r.sock?virtual_host=3&password=p",
+        ),
+        ("unix://:p@/run/r.sock", "redis+socket://:p@/run/r.sock"),
+        ("rediss://h:1/3", "rediss://h:1/3"),
+    ],
+)
+def test_the_broker_on_a_socket_is_spelled_as_celery_does(redis: str, broker: str) -> None:
+    assert Settings.load({"BULKDEL_REDIS_URL": redis}).broker == broker
+
+
 def test_the_broker_is_redis_unless_it_is_set() -> None:
     assert Settings.load({}).broker is None
     assert Settings.load({"BULKDEL_REDIS_URL": "redis://r"}).broker == "redis://r"
