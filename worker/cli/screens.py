@@ -175,11 +175,15 @@ JOB_HEAD = ("job", "account", "state", "settled", "submitted", "why")
 
 def item_line(item: "Item") -> str:
     """An item of a plan."""
+    from worker.domain.outcomes import Bucket
+
     target = item.seen.target
     end = item.outcome or ("goes with its project" if item.seen.goes_with_parent else item.state)
     below = f" of project {target.parent_external_id}" if target.parent_external_id else ""
     named = f"  {item.seen.name}" if item.seen.name else ""
-    return f"{item.id:>8}  {target.kind} {target.external_id}{below}{named}  [{end}]"
+    is_spared = item.outcome is not None and item.outcome.bucket is Bucket.SKIPPED
+    why = f": {item.reason}" if is_spared and item.reason else ""
+    return f"{item.id:>8}  {target.kind} {target.external_id}{below}{named}  [{end}{why}]"
 
 
 def kinds(by_kind: Mapping[str, int]) -> str:

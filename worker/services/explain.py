@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from worker.domain.outcomes import Bucket
+from worker.domain.plan import FindingLevel
 from worker.domain.states import FINAL, ItemState, JobState, Waiting
 from worker.domain.steps import Step
 from worker.ports import AccountRow, Counts, Item, Job
@@ -99,6 +101,7 @@ def _why_not_final(job: Job, around: Around) -> list[str]:
         if waits.next_wake and waits.next_wake > around.now:
             left = duration(waits.next_wake - around.now)
             lines.append(f"It is tried next at {_at(waits.next_wake)}, in {left}.")
+        lines += _asks(job)
         if is_left or waits.code is not Waiting.WORKER:
             lines.append(_moves(waits.code, job))
     account = around.account
@@ -111,6 +114,18 @@ def _why_not_final(job: Job, around: Around) -> list[str]:
     if not around.workers:
         lines.append("No worker is alive: start one with bulkdel up, or bulkdel worker.")
     return lines
+
+
+def _asks(job: Job) -> list[str]:
+    """Why a plan does not confirm itself, or cannot be confirmed at all."""
+    if job.state is not JobState.AWAITING_CONFIRMATION:
+        return []
+    said = {
+        FindingLevel.ASK: "A person is asked, because {}.",
+        FindingLevel.REFUSAL: "It cannot be confirmed as it is: {}.",
+    }
+    found = job.plan.findings
+    return [said[one.level].format(one.text) for one in found if one.level in said]
 
 
 def _is_worked(around: Around) -> bool:
@@ -132,7 +147,8 @@ def explain_item(item: Item, job: Job, around: Around, last: Sequence[Told]) -> 
     lines = [f"Item {item.id}: {target.kind} {target.external_id}{named}{below}, job {job.id}."]
     why = f": {item.reason}" if item.reason else ""
     if item.outcome is not None:
-        code = f" (provider's code {item.provider_code})" if item.provider_code else ""
+        is_told = item.provider_code and item.outcome.bucket is Bucket.FAILED
+        code = f" (provider's code {item.provider_code})" if is_told else ""
         lines.append(f"It ended {item.outcome}{why}{code}.")
     else:
         lines.append(f"It is {item.state}, {_STEPS[item.progress.step]}{why}.")

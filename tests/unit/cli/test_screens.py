@@ -5,7 +5,7 @@ import pytest
 
 from tests.unit.cli.test_exits import a_job, counts
 from worker.cli.pace import Pace, Teller, progress_line, waiting_line
-from worker.cli.screens import job_cells, plan_lines, show_lines
+from worker.cli.screens import item_line, job_cells, plan_lines, show_lines
 from worker.domain.calls import Seen, Target
 from worker.domain.outcomes import Outcome
 from worker.domain.plan import Finding, FindingLevel
@@ -280,3 +280,16 @@ def test_waiting_says_first_that_nobody_works() -> None:
     assert waiting_line(job, 1) == "waits on rate_limit: …"
     assert waiting_line(a_job(JobState.SUCCEEDED, waits=Waiting.WORKER), 0) == ""
     assert waiting_line(a_job(JobState.RUNNING, waits=Waiting.WORKER), 2) == ""
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [
+        (Outcome.SKIPPED_HELD, "[skipped_held: held by legal: case 4711]"),
+        (Outcome.DELETED, "[deleted]"),
+    ],
+)
+def test_an_item_that_was_spared_says_by_which_rule(outcome: Outcome, end: str) -> None:
+    item = an_item(1, outcome, reason="held by legal: case 4711")
+
+    assert item_line(item).endswith(end)

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.builders import EPOCH, a_job
+from tests.builders import EPOCH, a_job, a_plan, an_item
+from worker.domain.outcomes import Outcome
+from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import JobState, Waiting
 from worker.ports import AccountRow, Counts, WaitingOn
-from worker.services.explain import Around, explain_job
+from worker.services.explain import Around, explain_item, explain_job
 
 ACCOUNT = AccountRow(name="acme")
 AROUND = Around(account=ACCOUNT, workers=1, now=EPOCH)
@@ -55,6 +57,34 @@ def test_each_reason_says_who_or_what_moves_it_and_since_when(waits: Waiting) ->
     why = "it waits" if waits is not Waiting.WORKER else "work is there, and no worker has it"
     assert reason == f"It waits on {waits}: {why} (since {EPOCH:%Y-%m-%d %H:%M:%S} UTC)."
     assert mover
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [
+        (FindingLevel.ASK, "A person is asked, because 6 projects are too many."),
+        (FindingLevel.REFUSAL, "It cannot be confirmed as it is: 6 projects are too many."),
+    ],
+)
+def test_a_plan_that_a_guard_holds_up_says_by_what(level: FindingLevel, told: str) -> None:
+    found = Finding(level=level, code="max_percent", text="6 projects are too many")
+    waits = WaitingOn(code=Waiting.CONFIRMATION, sentence="waits for its word")
+    job = a_job(JobState.AWAITING_CONFIRMATION, waiting_on=waits, plan=a_plan(findings=(found,)))
+
+    assert told in explain_job(job, COUNTS, AROUND, [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome.FAILED_REFUSED, "It ended failed_refused: no (provider's code 7)."),
+        (Outcome.DELETED, "It ended deleted: no."),
+    ],
+)
+def test_the_code_of_the_provider_is_told_of_what_failed(outcome: Outcome, told: str) -> None:
+    item = replace(an_item(), outcome=outcome, reason="no", provider_code="7")
+
+    assert told in explain_item(item, a_job(JobState.FAILED), AROUND, [])
 
 
 def test_where_no_worker_is_alive_that_is_said() -> None:
