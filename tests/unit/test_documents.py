@@ -442,6 +442,20 @@ def anchor_of(title: str) -> str:
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    pages = [page for page in PAGES if page != README and "/decisions/" not in page]
+
+    assert [page for page in pages if f"({page})" not in text_of(README)] == []
+
+
+def test_the_glossary_is_one_table_in_order() -> None:
+    _, _, *rows = [line for line in text_of("docs/glossary.md").splitlines() if "|" in line]
+    shown = [row["word"].lower() for row in table("docs/glossary.md", "word")]
+
+    assert len(shown) == len(rows)
+    assert shown == sorted(shown)
+
+
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(text_of(README).splitlines()) <= 250
 
