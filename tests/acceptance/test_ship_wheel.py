@@ -19,6 +19,8 @@ pytestmark = pytest.mark.number("ship-1")
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""
+SO_FAR = 460_000
+"""Bytes it may have until then: it does not grow unseen."""
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +92,14 @@ def test_the_wheel_has_all_it_needs_and_nothing_else(wheel: Path) -> None:
     assert texts == [b"[console_scripts]\nbulkdel = worker.cli:main\n"]
 
 
+def test_it_does_not_grow_unseen(wheel: Path) -> None:
+    assert wheel.stat().st_size < SO_FAR
+
+
 @pytest.mark.xfail(
-    reason="it is 450 kB of source alone; what may go is to be decided", strict=True
+    reason="452 kB: 1.2 MB of source is 422 kB deflated (70 kB of that are docstrings), names and "
+    "places of 232 files are 29 kB; even as one deflated stream it would be 330 kB",
+    strict=True,
 )
 def test_it_is_small(wheel: Path) -> None:
     assert wheel.stat().st_size < LARGEST
