@@ -53,6 +53,11 @@ class Desk:
         settings = Settings.load(environ)
         return cls(settings=settings, who=who_am_i(settings), bell=bell, tell=tell)
 
+    def close(self) -> None:
+        """Let go of the database's connections, if any were made; the next use makes new ones."""
+        if "db" in vars(self):
+            self.db.dispose()
+
     @cached_property
     def book(self) -> Accountbook:
         """The configuration file."""

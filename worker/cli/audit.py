@@ -241,5 +241,6 @@ def _database() -> "Database":
     from worker.store.engine import Database
 
     database = Database(Settings.load(os.environ).database_url)
+    click.get_current_context().call_on_close(database.dispose)
     database.check_schema()
     return database

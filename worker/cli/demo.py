@@ -71,6 +71,7 @@ def _play(out: Output, stage: "Stage") -> int:
     from worker.config.settings import Settings
 
     desk = Desk.open(os.environ, CeleryBell(Settings.load(os.environ)))
+    click.get_current_context().call_on_close(desk.close)
     out.say(
         f"3. bulkdel submit --account {ACCOUNT} --ids-file {stage.ids.name} --cascade all "
         f"--reason {REASON}"

@@ -74,7 +74,9 @@ def open_desk(*, changes: bool = False) -> "Desk":
     if bell is None and changes:
         late = bell = LateBell(Settings.load(os.environ))
         context.call_on_close(late.finish)
-    return Desk.open(os.environ, bell or SilentBell())
+    desk = Desk.open(os.environ, bell or SilentBell())
+    context.call_on_close(desk.close)
+    return desk
 
 
 def gate_of(desk: "Desk") -> "RedisGate":

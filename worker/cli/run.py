@@ -190,7 +190,9 @@ def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
     if upgrade or settings.database_url.startswith("sqlite"):
         migrate.upgrade(settings.database_url)
     else:
-        Database(settings.database_url).check_schema()
+        database = Database(settings.database_url)
+        database.check_schema()
+        database.dispose()
 
 
 def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
