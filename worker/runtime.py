@@ -232,6 +232,7 @@ class Runtime:
         self._thread.join(timeout=2)
         if not self._thread.is_alive():
             self._loop.close()
+        self.desk.close()
 
     async def _hang_up(self) -> None:
         """Close the connections to providers and Redis."""

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.number("ship-1")
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""
-SO_FAR = 460_000
+SO_FAR = 480_000
 """Bytes it may have until then: it does not grow unseen."""
 
 
@@ -97,8 +97,8 @@ def test_it_does_not_grow_unseen(wheel: Path) -> None:
 
 
 @pytest.mark.xfail(
-    reason="452 kB: 1.2 MB of source is 422 kB deflated (70 kB of that are docstrings), names and "
-    "places of 232 files are 29 kB; even as one deflated stream it would be 330 kB",
+    reason="461 kB: 1.2 MB of source is 431 kB deflated (70 kB of that are docstrings), names and "
+    "places of 236 files are 30 kB; even as one deflated stream it would be 335 kB",
     strict=True,
 )
 def test_it_is_small(wheel: Path) -> None:
