@@ -1,6 +1,7 @@
 """PACE 5: a job larger than today's quota rests until the day turns, and says when that is."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -58,6 +59,26 @@ def test_a_job_larger_than_the_days_quota_goes_on_when_the_day_turns(site: Site)
     assert ended["state"] == "succeeded"
     assert len([row for row in site.ledger() if row["started"] < at]) == PER_DAY
     assert pause(site, at) < 1
+    assert passed(site, limits) == []
+    site.judge(job)
+
+
+@pytest.mark.number("pace-5", full=True)
+def test_a_quota_that_answers_alone_tell_of_is_kept(site: Site) -> None:
+    at = next_turn()
+    limits = Limits(windows=[(1000, 60)], per_day=PER_DAY, of_sandbox={"day_seconds": MINUTE})
+    replace(limits, per_day=1_000_000).set(site)
+    site.stack.control.limits(
+        site.organization, windows=[], per_day=PER_DAY, in_flight=5, day_seconds=MINUTE
+    )
+    site.stack.control.organization(site.organization, quota_headers=True)
+    job = site.planned(site.seed(PER_DAY + 10), "--cascade", "none")
+    site.confirm(job)
+
+    ended = site.ended(job, within=150)
+
+    assert ended["state"] == "succeeded"
+    assert len([row for row in site.ledger() if row["started"] < at]) == PER_DAY
     assert passed(site, limits) == []
     site.judge(job)
 

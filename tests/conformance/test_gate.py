@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from tests.conformance.valkey import start_valkey, stop_valkey
 from tests.services import need_redis
-from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason, Window
+from worker.domain.limits import Grant, Permit, Purse, Quota, Return, WaitReason, Window
 from worker.ratelimit.connection import connect, redis_url
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.redis_gate import RedisGate
@@ -510,6 +510,73 @@ async def test_what_was_halved_comes_back_by_a_tenth_a_minute() -> None:
         seen.append(len(grant.permits))
 
     assert seen == [14, 18, 20, 20]
+
+
+# --- what answers say is left -----------------------------------------------------------------
+
+
+def told(permit: Permit, left: int, resets_in: timedelta) -> Return:
+    return Return(permit=permit, used=True, quota=Quota(left=left, resets_in=resets_in))
+
+
+async def test_no_more_is_granted_than_an_answer_says_is_left(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(50), in_flight=20)
+    (permit,) = (await bench.take(purse)).permits
+
+    back = [told(permit, 2, 400 * MS)]
+    few = await bench.gate.exchange([purse], back=back, want=5, lease=LEASE)
+    none = await bench.take(purse)
+    await bench.pass_time(450 * MS)
+    many = await bench.take(purse, want=5)
+
+    assert (len(few.permits), len(none.permits), len(many.permits)) == (2, 0, 5)
+    assert (await bench.gate.books([purse]))[0].corrected_at is not None
+
+
+@pytest.mark.parametrize(
+    ("resets_in", "reason"),
+    [(timedelta(minutes=1), WaitReason.RATE), (timedelta(hours=9), WaitReason.DAY)],
+)
+async def test_nothing_left_waits_for_what_is_given_anew(
+    bench: Bench, resets_in: timedelta, reason: WaitReason
+) -> None:
+    purse = await bench.of(windows=windows(50), in_flight=20)
+    (permit,) = (await bench.take(purse)).permits
+
+    grant = await bench.gate.exchange(
+        [purse], back=[told(permit, 0, resets_in)], want=5, lease=LEASE
+    )
+
+    assert grant.wait is not None
+    assert (grant.permits, grant.reason) == ((), reason)
+    assert resets_in - timedelta(seconds=1) < grant.wait <= resets_in
+
+
+async def test_the_newest_word_counts_and_of_several_the_least(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(50), in_flight=20)
+    first, second, third = (await bench.take(purse, want=3)).permits
+    long = timedelta(minutes=1)
+
+    back = [told(first, 9, long), told(second, 4, long)]
+    some = await bench.gate.exchange([purse], back=back, want=20, lease=LEASE)
+    await bench.give(purse, *some.permits, used=False)
+    back = [told(third, 7, long)]
+    more = await bench.gate.exchange([purse], back=back, want=20, lease=LEASE)
+
+    assert (len(some.permits), len(more.permits)) == (3, 7)
+
+
+async def test_what_is_left_is_said_of_the_first_purse_alone(bench: Bench) -> None:
+    own = await bench.of()
+    token = Purse(name="token", in_flight=20)
+    await bench.gate.rebuild(token, ages=(), used_today=0)
+    (permit,) = (await bench.take(own, token)).permits
+
+    back = [told(permit, 0, timedelta(minutes=1))]
+    await bench.gate.exchange([own, token], back=back, want=0, lease=LEASE)
+
+    assert not (await bench.take(own)).permits
+    assert len((await bench.take(token, want=3)).permits) == 3
 
 
 # --- several purses ---------------------------------------------------------------------------

@@ -153,7 +153,8 @@ async def _ask(desk: Desk, account: Account, call: Call) -> tuple[Answer, Sequen
         grant = await _grant(desk, gate, facts, lease)
         answer = await provider.perform(call)
         _write_down(desk, account, call, answer)
-        back = [Return(permit=permit, used=was_sent(answer)) for permit in grant.permits]
+        was, left = was_sent(answer), answer.quota
+        back = [Return(permit=permit, used=was, quota=left) for permit in grant.permits]
         await gate.exchange(purses, back=back, want=0, lease=lease)
         for purse in meant(answer, purses):
             closed = closed_for(answer, purse, _now(desk))

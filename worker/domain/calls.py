@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from worker.domain.limits import Quota
 from worker.domain.outcomes import Verdict
 from worker.domain.text import clean
 
@@ -104,4 +105,5 @@ class Answer:
     duration: timedelta = timedelta(0)
     retry_after: timedelta | None = None
     is_own_limit: bool = False  # a refusal for this account alone: a shared purse stays open
+    quota: Quota | None = None  # what it says is left
     reading: Reading = field(default_factory=Reading)

@@ -102,11 +102,20 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """What an answer says is left to all who use the account, until more is given."""
+
+    left: int
+    resets_in: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Return:
     """A permit handed back."""
 
     permit: Permit
     used: bool  # the call was sent, and was answered or given up at its deadline
+    quota: Quota | None = None  # of the first purse of the permit, if the answer told it
 
 
 class WaitReason(StrEnum):
@@ -141,7 +150,7 @@ class PurseBook:
     closed_until: datetime | None = None
     closed_reason: str = ""
     resets_at: datetime | None = None  # when the day's calls start anew, if they are limited
-    corrected_at: datetime | None = None  # when it was last rebuilt from what really happened
+    corrected_at: datetime | None = None  # by the record, or by what an answer said is left
     pace: float = 1.0  # below 1 after refusals that named no time: what is left of the windows
 
 

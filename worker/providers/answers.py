@@ -1,5 +1,6 @@
 """What came back over the wire, understood: the verdict, what is kept of it, what it shows."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -7,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 from worker.domain.calls import Answer, Call
+from worker.domain.limits import Quota
 from worker.domain.options import each_value, merge
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
@@ -19,6 +21,9 @@ from worker.providers.scrubbing import scrub
 
 MESSAGE_LENGTH: Final = 300
 REQUEST_ID_LENGTH: Final = 100
+LONGEST_RESET: Final = timedelta(days=1)
+"""Beyond it a header names no seconds, but perhaps an instant: nobody says which it is."""
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 UNCLEAR: Final = frozenset({Verdict.AMBIGUOUS, Verdict.UNAVAILABLE})
 
 
@@ -45,6 +50,7 @@ def understand(
         request_id=one_line(_request_id(dialect, response), REQUEST_ID_LENGTH, secret=secret),
         retry_after=_wait(response, now) or row.wait,
         is_own_limit=row.is_own_limit,
+        quota=_quota(dialect, response),
     )
     if bulk is not None:
         return _told_apart(bulk, call, body, answer, secret)
@@ -105,6 +111,18 @@ def _distinct(texts: Iterable[str]) -> Iterable[str]:
 def _request_id(dialect: Dialect, response: Reply) -> str:
     there = (name for name in dialect.request_ids if name in response.headers)
     return next((response.headers[name] for name in there), "")
+
+
+def _quota(dialect: Dialect, response: Reply) -> Quota | None:
+    """What is left, if both headers are there and hold what can be meant."""
+    if dialect.quota is None:
+        return None
+    left, resets = (response.headers.get(name, "") for name in dialect.quota)
+    if not (_COUNT.fullmatch(left) and _COUNT.fullmatch(resets)):
+        return None
+    # Whole seconds are often rounded down.
+    resets_in = timedelta(seconds=int(resets) + 1)
+    return Quota(left=int(left), resets_in=resets_in) if resets_in <= LONGEST_RESET else None
 
 
 def _wait(response: Reply, now: float) -> timedelta | None:

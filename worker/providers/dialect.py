@@ -161,6 +161,7 @@ class Dialect:
     envelope: Callable[[Mapping[str, object]], Envelope]
     rows: tuple[Row, ...]  # tried before the rows all providers share
     request_ids: tuple[str, ...] = ("x-request-id",)  # response headers, the first one there
+    quota: tuple[str, str] | None = None  # headers: calls left, and seconds until there are more
     content_types: frozenset[str] = field(default=frozenset({"application/json"}))
     filters: tuple[Filter, ...] = ()
     options: tuple[Option, ...] = ()

@@ -237,6 +237,7 @@ UNIFIED = Dialect(
     deletes=MappingProxyType({PROJECT: "/unified/crm/projects/{id}"}),
     envelope=envelope,
     rows=ROWS,
+    quota=("ratelimit-remaining", "ratelimit-reset"),
     # `stream` hands the provider's answer on without saying what it is.
     content_types=frozenset({"application/json", "application/octet-stream"}),
     filters=_filters(*CAPSULE_STATUSES, *PIPELINER_STATUSES),

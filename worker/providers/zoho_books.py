@@ -200,6 +200,7 @@ V4 = Dialect(
     ),
     rows=ROWS,
     request_ids=("x-request-id", "x-zoho-request-id"),
+    quota=("x-rate-limit-remaining", "x-rate-limit-reset"),
     filters=FILTERS_V4,
     bulk=BULK,
     organizations=Organizations(

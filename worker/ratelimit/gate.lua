@@ -10,6 +10,7 @@ local IN_FLIGHT_WAIT = 50000 -- a call that is out ends about this soon
 local UNUSED_WAIT = 1000000 -- a permit nobody uses comes back after this at the latest
 local EASED_LEAST = 0.0625 -- of the limits: so much is granted at least after many halvings
 local EASED_BACK = 0.1 / 60000000 -- of the limits, that come back with every microsecond
+local LONG = 3600000000 -- what is given anew later than this is a quota of the day
 local KEEP = 60000000 -- how long a return is remembered at least, to know it if it comes twice
 
 local request = cjson.decode(ARGV[1])
@@ -40,12 +41,13 @@ local function open(index)
   purse.book, purse.flight, purse.log = KEYS[3 * index - 2], KEYS[3 * index - 1], KEYS[3 * index]
   local book = redis.call(
     'HMGET', purse.book, 'run_id', 'day', 'used', 'closed_until', 'closed_reason', 'corrected_at',
-    'eased', 'eased_at'
+    'eased', 'eased_at', 'left', 'left_until'
   )
   purse.run_id = book[1]
   purse.day, purse.used = tonumber(book[2] or '0'), tonumber(book[3] or '0')
   purse.closed_until, purse.closed_reason = tonumber(book[4] or '0'), book[5] or ''
   purse.corrected_at = tonumber(book[6] or '0')
+  purse.left, purse.left_until = tonumber(book[9] or '0'), tonumber(book[10] or '0')
   local back = (now - tonumber(book[8] or '0')) * EASED_BACK
   purse.eased = math.min(1, tonumber(book[7] or '1') + math.max(0, back))
   return purse
@@ -75,7 +77,11 @@ end
 
 local function put_back(purse)
   for _, entry in ipairs(purse.back) do
-    local id, used = entry[1], entry[2]
+    local id, used, left, resets = entry[1], entry[2], entry[3], entry[4]
+    -- The newest answer knows best; of those that come together, the one with the least left.
+    if left and not (purse.is_told and purse.left <= left) then
+      purse.left, purse.left_until, purse.is_told = left, now + resets, true
+    end
     local was_out = redis.call('ZREM', purse.flight, id) == 1
     if used then
       -- Neither out nor in the log: from before the books were lost. In doubt it is one more.
@@ -101,6 +107,10 @@ local function sweep(purse)
       purse.used = purse.used + 1
     end
   end
+  if purse.is_told then
+    redis.call('HSET', purse.book, 'left', text(purse.left), 'left_until', text(purse.left_until),
+      'corrected_at', text(now))
+  end
   local keep = math.max(KEEP, purse.keep)
   redis.call('ZREMRANGEBYSCORE', purse.log, '-inf', '(' .. text(now - keep))
   if purse.is_changed then
@@ -122,6 +132,10 @@ local function limits_of(purse)
   local limits = { { free = at_once - out, held = out, reason = 'in_flight' } }
   if purse.closed_until > now then
     table.insert(limits, { free = 0, held = 0, reason = 'closed', at = purse.closed_until })
+  end
+  if purse.left_until > now then
+    local reason = purse.left_until - now > LONG and 'quota_reset' or 'rate_limit'
+    table.insert(limits, { free = purse.left - out, held = out, reason = reason, at = purse.left_until })
   end
   if purse.per_day then
     local free = purse.per_day - purse.used

@@ -39,7 +39,8 @@ class Gate(Protocol):
         Every permit granted is paid for by all of `purses`, and `purses` names every purse of the
         permits that come back. A permit not back within `lease` counts as a call made at the
         lease's end, so the lease is longer than the call's deadline. One handed back unused
-        leaves no trace. Handing back twice does no harm.
+        leaves no trace. Handing back twice does no harm. What a return says is left bounds what
+        its first purse grants until more is given; the newest word counts.
 
         Raises GateClosed when the books cannot be asked (what was asked may still have happened:
         hand the same permits back again), and GateEmpty when they must be rebuilt first (nothing

@@ -170,10 +170,18 @@ def _shown(purse: Purse, back: Sequence[Return], *, now: datetime) -> dict[str, 
         "keep": _micros(purse.longest_window()),
         "batch": purse.useful_batch(),
         "resets": [_micros(reset - _EPOCH) for reset in purse.resets_around(now)],
-        "back": [(each.permit.id, each.used) for each in back if purse.name in each.permit.purses],
+        "back": [_given(each, purse) for each in back if purse.name in each.permit.purses],
     }
     # A null is true in Lua, so what is not limited is left out.
     return shown if day_limit is None else {**shown, "per_day": day_limit}
+
+
+def _given(back: Return, purse: Purse) -> tuple[str | int, ...]:
+    """A permit as the script takes it; what is left is said of the first of its purses alone."""
+    given = (back.permit.id, back.used)
+    if back.quota is None or back.permit.purses[0] != purse.name:
+        return given
+    return (*given, back.quota.left, _micros(back.quota.resets_in))
 
 
 def _book(purse: Purse, line: Sequence[Any], *, now: datetime) -> PurseBook:

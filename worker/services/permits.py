@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from worker.domain.calls import Answer
-from worker.domain.limits import Grant, Permit, Purse, Return, WaitReason
+from worker.domain.limits import Grant, Permit, Purse, Quota, Return, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
 from worker.ports import Job, Knobs, WaitingOn
@@ -31,9 +31,9 @@ class Permits:
         """Go by the shares that are set for these jobs, where there are any."""
         self.purses = shared(self._tools.facts.purses, [job.knobs for job in jobs])
 
-    def give_back(self, permit: Permit, *, used: bool) -> None:
-        """Hand a permit back with the next exchange."""
-        self._back.append(Return(permit=permit, used=used))
+    def give_back(self, permit: Permit, *, used: bool, quota: Quota | None = None) -> None:
+        """Hand a permit back with the next exchange, and what its answer says is left."""
+        self._back.append(Return(permit=permit, used=used, quota=quota))
 
     async def take(self, want: int, now: datetime) -> Grant:
         """Take up to `want` permits; raises GateClosed if the books cannot be asked."""

@@ -185,7 +185,7 @@ class Slice:
             answer = flight.task.result()
             done = await self._result(flight, answer)
             self._flying.remove(flight)  # only now: whatever breaks before leaves it to `land`
-            self.permits.give_back(flight.permit, used=was_sent(answer))
+            self.permits.give_back(flight.permit, used=was_sent(answer), quota=answer.quota)
             self._done.append(done)
             self._judge(answer)
             if is_redirect(answer):
@@ -262,7 +262,7 @@ class Slice:
         flying, self._flying = self._flying, []
         for flight in flying:
             answer = await flight.task
-            self.permits.give_back(flight.permit, used=was_sent(answer))
+            self.permits.give_back(flight.permit, used=was_sent(answer), quota=answer.quota)
             late.append(Done(job_id=flight.work.job_id, call=flight.work.call, answer=answer))
         with contextlib.suppress(Exception):  # permits that are not handed back expire
             await self.permits.take(0, self.lease.now)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-from worker.domain.limits import Grant, Permit, Purse, PurseBook, Return, WaitReason, Window
+from worker.domain.limits import Grant, Permit, Purse, PurseBook, Quota, Return, WaitReason, Window
 from worker.ratelimit.port import GateClosed, GateEmpty, names_of
 
 IN_FLIGHT_WAIT = timedelta(milliseconds=50)
 UNUSED_WAIT = timedelta(seconds=1)
 EASED_LEAST, EASED_BACK = 0.0625, 0.1  # the share of the limits; what comes back in a minute
+LONG = timedelta(hours=1)  # what is given anew later than this is a quota of the day
 KEEP = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
@@ -58,7 +59,10 @@ class CountingGate:
         limits: list[_Limit] = []
         for purse, book in zip(purses, books, strict=True):
             book.open_day(purse, now)
-            book.put_back([each for each in back if purse.name in each.permit.purses], now)
+            mine = [each for each in back if purse.name in each.permit.purses]
+            first = [each.quota for each in mine if purse.name == each.permit.purses[0]]
+            book.learn([quota for quota in first if quota is not None], now)
+            book.put_back(mine, now)
             book.sweep(purse, now)
             limits.extend(_limits(purse, book, now))
         granted = max(0, min([want, *(limit.free for limit in limits)]))
@@ -150,6 +154,8 @@ class _Book:
     corrected_at: datetime | None = None
     eased: float = 1.0
     eased_at: datetime = _NEVER
+    left: int = 0  # as an answer said
+    left_until: datetime = _NEVER
 
     def pace(self, now: datetime) -> float:
         minutes = (now - self.eased_at) / timedelta(minutes=1)
@@ -163,6 +169,13 @@ class _Book:
         start = purse.day_start(now)
         if start > self.day:
             self.day, self.used = start, 0
+
+    def learn(self, told: Sequence[Quota], now: datetime) -> None:
+        """The newest answer knows best; of several together, the one with the least left."""
+        if told:
+            least = min(told, key=lambda quota: quota.left)
+            self.left, self.left_until = least.left, now + least.resets_in
+            self.corrected_at = now
 
     def put_back(self, back: Sequence[Return], now: datetime) -> None:
         for each in back:
@@ -216,6 +229,15 @@ def _limits(purse: Purse, book: _Book, now: datetime) -> Iterator[_Limit]:
             held=0,
             opens_at=lambda _: until,
             detail=book.closed_reason,
+        )
+    if book.left_until > now:
+        given_at = book.left_until
+        yield _Limit(
+            purse=name,
+            reason=WaitReason.DAY if given_at - now > LONG else WaitReason.RATE,
+            free=book.left - out,
+            held=out,
+            opens_at=lambda _: given_at,
         )
     day_limit = purse.day_limit()
     if day_limit is not None:

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from worker.domain.calls import PROJECT, Action, Answer, Call, Target
 from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
+from worker.domain.limits import Quota
 from worker.domain.outcomes import Verdict
 from worker.providers.dialect import Envelope
 from worker.providers.http import HttpProvider
@@ -484,3 +485,29 @@ async def test_a_proxy_of_the_environment_is_not_asked(
     answer = await ask(saying(DELETED), DELETE)
 
     assert answer.verdict is Verdict.DELETED
+
+
+@pytest.mark.parametrize(
+    ("left", "resets", "quota"),
+    [
+        ("7", "3600", Quota(left=7, resets_in=timedelta(seconds=3601))),
+        ("0", "1", Quota(left=0, resets_in=timedelta(seconds=2))),
+        ("7", "1795305600", None),  # an instant, or nothing that can be meant
+        ("-1", "60", None),
+        ("many", "60", None),
+        ("7", "", None),
+        ("", "60", None),
+    ],
+)
+async def test_what_an_answer_says_is_left_is_told(
+    left: str, resets: str, quota: Quota | None
+) -> None:
+    headers = {"X-Rate-Limit-Remaining": left, "X-Rate-Limit-Reset": resets}
+
+    answer = await ask(saying(DELETED, headers=headers), DELETE_TASK)
+
+    assert (answer.verdict, answer.quota) == (Verdict.DELETED, quota)
+
+
+async def test_an_answer_without_such_headers_says_nothing_of_it() -> None:
+    assert (await ask(saying(DELETED), DELETE_TASK)).quota is None

@@ -9,7 +9,7 @@ import pytest
 from tests.builders import EPOCH, a_job, a_progress, a_purse, an_answer, an_item, shows, some_facts
 from tests.unit.services.bench import Bench, always, in_turn
 from worker.domain.calls import Call
-from worker.domain.limits import Window
+from worker.domain.limits import Quota, Window
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import Step
@@ -130,6 +130,19 @@ async def test_a_share_that_is_set_meanwhile_holds_from_the_next_commit_on() -> 
     await bench.work()
 
     assert len(bench.deleted) == 5
+
+
+async def test_a_slice_ends_where_an_answer_says_nothing_is_left() -> None:
+    spent = an_answer(quota=Quota(left=0, resets_in=timedelta(hours=3)))
+    bench = Bench(script=in_turn(OK, spent), facts=ONE_AT_A_TIME)
+
+    again = await bench.work()
+
+    assert len(bench.deleted) == 2
+    assert again == timedelta(hours=3)
+    waiting = bench.store.jobs["j-1"].waiting_on
+    assert waiting is not None
+    assert waiting.code is Waiting.QUOTA_RESET
 
 
 async def test_two_jobs_take_turns() -> None:
