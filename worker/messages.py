@@ -1,4 +1,4 @@
-"""What comes out of the queue in Redis: an entry that is no message is dropped, and kills nothing.
+"""The queue in Redis: neither an entry that is no message nor a lost connection ends a worker.
 
 Kombu takes any entry for JSON of its own making. One that is not ends the whole worker, although
 anybody who may write to the queue can put it there; and a doorbell that is lost does no harm.
@@ -14,8 +14,25 @@ from worker.telemetry import logger
 log = logger("messages")
 
 
+class QoS(redis.QoS):
+    """What was taken out of the queue and is not done."""
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:  # noqa: ANN401  as kombu has it
+        """Put it back; where Redis cannot be asked it is put back later, by its time.
+
+        Celery closes a lost connection twice. Kombu then asks for the address of a connection it
+        has forgotten, and the error is none of those that Celery survives: the worker ended.
+        """
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as error:  # noqa: BLE001  doorbells may be lost: nothing is worth an end
+            log.warning("messages.not_restored", error=type(error).__name__)
+
+
 class Channel(redis.Channel):
-    """A channel that goes on after an entry nobody can read."""
+    """A channel that goes on after an entry nobody can read, and closes whatever became of it."""
+
+    QoS = QoS  # type: ignore[mutable-override]  # as kombu has it
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401  as kombu has it
         try:

@@ -133,6 +133,8 @@ class Scene:
         if self.told.recovery > RECOVERS_WITHIN:
             self.told.violations.append(f"moved again after {self.told.recovery:.0f} s")
         self.told.violations += self._without_intent()
+        if any(child.ended() is not None for child in self.drill.workers):
+            self.told.violations.append("a worker ended by itself")
 
     def _without_intent(self) -> list[str]:
         """Calls that left with no intent open, less those of a late process."""

@@ -3,6 +3,7 @@
 import gc
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -55,3 +56,19 @@ def test_what_is_no_message_is_dropped_and_the_next_message_arrives(queue: Queue
     gc.collect()  # kombu leaves a socket to it, which is not what this test is about
 
     assert got == [["acme"]]
+
+
+def test_a_lost_connection_is_closed_twice_with_messages_in_hand(queue: Queue) -> None:
+    drop_unreadable()
+    connection = Connection(need_redis())
+    connection.SimpleQueue(queue.name).put(["acme"], serializer="json")
+    channel: Any = connection.default_channel
+    assert queue(channel).get() is not None  # and it is not acked
+    # As Celery does it: what is forgotten first is asked for its address when the channel closes.
+    channel._disconnect_pools()
+    connection.transport.client = None
+
+    channel.close()
+
+    assert channel.closed
+    gc.collect()
