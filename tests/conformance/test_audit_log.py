@@ -15,6 +15,8 @@ from worker.store.audit_ranges import LEADS, index_of, selected
 from worker.store.engine import Database
 from worker.store.models import AUDIT
 
+pytestmark = pytest.mark.number("operate-6")
+
 
 @pytest.fixture
 def settled_job(database: Database) -> Database:
