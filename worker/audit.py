@@ -16,6 +16,7 @@ from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Outcome
 from worker.store import audit_log
 from worker.store.audit_log import AuditEntry, Filter, cursor_of
+from worker.store.base import MOST_ID
 from worker.store.engine import Database
 
 __all__ = ["AuditEntry", "Filter", "Filters", "cursor_of", "filter_of", "query"]
@@ -62,6 +63,9 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         moment = filters.get(name)
         if isinstance(moment, datetime) and moment.tzinfo is None:
             raise InvalidInput(f"{name} has no time zone", fix="give an aware datetime")
+    item_id = filters.get("item_id")
+    if item_id is not None and not 0 < item_id <= MOST_ID:
+        raise InvalidInput(f"no item has the number {item_id}", fix="give one of an entry")
     event = filters.get("event")
     outcomes = filters.get("outcome") or ()
     return Filter(
@@ -77,7 +81,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         since=filters.get("since"),
         until=filters.get("until"),
         event=None if event is None else _one_of(Event, event),
-        item_id=filters.get("item_id"),
+        item_id=item_id,
     )
 
 

@@ -1,4 +1,8 @@
-"""What a page of a large audit log takes, beside the bare SQL; what an export takes; its size."""
+"""What a page of a large audit log takes, beside the bare SQL; what an export takes; its size.
+
+The 95th percentile is held against the clock. The ratio is of the best times: what else a machine
+does makes both slow, and not by the same.
+"""
 
 import os
 import subprocess
@@ -7,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import quantiles
 from time import perf_counter
 
 from bench.entries import BIG_JOB, FIRST_DAY, PER_SECOND, bytes_each, on_postgresql, on_sqlite
@@ -24,7 +28,7 @@ PAGE = 100
 FAR = 10_000
 MOST_MS, MOST_TIMES = 50.0, 2.0
 SQLITE_FACTOR = 4
-NEAR_MS = 2.0
+NEAR_MS = 1.0
 """More than the bare SQL that a page may always take: where that takes none, no ratio counts."""
 ASKED = 40
 LEAST_ROWS, EXPORTED_ROWS = 30_000, 1_000_000
@@ -149,15 +153,15 @@ def _page_line(
         list(query(database, asked.wanted, limit=PAGE, after=after))
 
     ours, theirs = _took(ask, bare)
-    p95, middle, beside = quantiles(ours, n=20)[-1], median(ours), median(theirs)
-    is_near = middle <= max(MOST_TIMES * factor * beside, beside + NEAR_MS)
+    p95, best, beside = quantiles(ours, n=20)[-1], min(ours), min(theirs)
+    is_near = best <= max(MOST_TIMES * factor * beside, beside + NEAR_MS)
     return Line(
         bench=NAME,
         what=f"{what}: p95 {p95:.1f} ms",
-        value=f"median {middle:.1f} ms, {middle / beside:.2f} x bare SQL",
+        value=f"best {best:.1f} ms, {best / beside:.2f} x bare SQL",
         target=f"<= {MOST_MS * factor:g} ms, <= {MOST_TIMES * factor:g} x or {NEAR_MS:g} ms more",
         met=p95 <= MOST_MS * factor and is_near,
-        facts={"p95_ms": p95, "median_ms": middle, "bare_median_ms": beside},
+        facts={"p95_ms": p95, "best_ms": best, "bare_best_ms": beside},
     )
 
 

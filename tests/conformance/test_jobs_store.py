@@ -140,6 +140,8 @@ def test_a_job_that_is_not_there_is_not_found(store: Store) -> None:
         store.jobs.by_key("k1")
     with pytest.raises(NotFound):
         store.jobs.item(1)
+    with pytest.raises(NotFound, match="no item has the number 9"):
+        store.jobs.item(int("9" * 30))
 
 
 def test_a_change_is_decided_on_what_is_there_and_rings_the_bell(store: Store) -> None:

@@ -30,7 +30,7 @@ MOST_JOBS = 10
 )
 @click.option("--actor", help="Who said so, or which worker did it.")
 @click.option("--event", help="call, item.settled, job.moved, hold.added, …")
-@click.option("--item", "item_id", type=click.IntRange(min=1), help="Of this item of a job.")
+@click.option("--item", "item_id", type=int, help="Of this item of a job.")
 @click.option("--since", help="From then on: 2026-11-21, an ISO time, or an age such as 7d.")
 @click.option("--until", help="Before then; dates are UTC and begin at midnight.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Default: table.")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
@@ -149,8 +150,14 @@ def _stream(
 
 def _entry(row: Stored) -> AuditEntry:
     fields = dict(zip(_FIELDS, row, strict=True))
-    fields["detail"] = detail_of(fields["detail"])
+    fields["detail"] = dict(_detail(fields["detail"]))
     return AuditEntry(**fields)
+
+
+@lru_cache(maxsize=1024)
+def _detail(text: str) -> Mapping[str, Any]:
+    """Most calls have the same few words for detail."""
+    return detail_of(text)
 
 
 def _digest(wanted: Filter) -> str:

@@ -35,6 +35,7 @@ Place = tuple[datetime, int]
 """The `at` and the number of an entry."""
 Statement = Select[Any] | CompoundSelect[Any]
 _E = AUDIT.c
+_ALL = select(_E.id, *(_E[name] for name in EXPORTED))
 _PLUS: custom_op[Any] = custom_op("+")
 
 
@@ -109,10 +110,10 @@ def _arm(
 ) -> Select[Any]:
     values = _values(wanted, outcome)
     lead = _lead(values)
-    found = (
-        select(_E.id, *(_E[name] for name in EXPORTED))
-        .where(*(_is(name, value, lead, dialect) for name, value in values.items()))
-        .where(*(_KEPT[name] for name in lead if name in _KEPT), *_within(wanted, start))
+    found = _ALL.where(
+        *(_is(name, value, lead, dialect) for name, value in values.items()),
+        *(_KEPT[name] for name in lead if name in _KEPT),
+        *_within(wanted, start),
     )
     if limit is None and len(wanted.outcome) > 1:
         return found  # ordered where the arms are merged

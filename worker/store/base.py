@@ -6,6 +6,8 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Text, T
 from sqlalchemy.orm import DeclarativeBase
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+MOST_ID = 2**63 - 1
+"""The largest number that both databases take."""
 
 
 class Utc(TypeDecorator[datetime]):

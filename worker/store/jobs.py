@@ -31,6 +31,7 @@ from worker.ports import (
 )
 from worker.store import policies
 from worker.store.accounts import ensure_account
+from worker.store.base import MOST_ID
 from worker.store.chain import append, lock_heads
 from worker.store.changes import many_written
 from worker.store.engine import Database
@@ -135,10 +136,12 @@ class Jobs:
     def item(self, item_id: int) -> Item:
         """One item; NotFound if there is none."""
         with self._db.read() as conn:
-            row = conn.execute(select(ITEMS).where(ITEMS.c.id == item_id)).one_or_none()
+            wanted = select(ITEMS).where(ITEMS.c.id == item_id)
+            row = conn.execute(wanted).one_or_none() if item_id <= MOST_ID else None
         if row is None:
             raise NotFound(
-                f"no item {item_id}", fix="item ids are shown by: bulkdel audit --job JOB"
+                f"no item has the number {item_id}: bulkdel plan JOB --items shows them",
+                fix=f"an id of the provider's is asked about with: bulkdel audit --id {item_id}",
             )
         return item_of(row)
 

@@ -150,6 +150,8 @@ def test_nothing_found_is_said_and_is_no_error(bulkdel: Bulkdel) -> None:
         ("--since", "soon"),
         ("--outcome", "gone"),
         ("--event", "gone"),
+        ("--item", "0"),
+        ("--item", "9" * 30),
         ("--after", "xyz"),
         ("--json", "--format", "csv"),
         ("--limit", "0"),
