@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.audits import JOB, an_entry, entries_of, with_settled_job, write
-from worker.domain.audit import Event
+from worker.domain.audit import EXPORTED, Event
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Outcome
 from worker.store import audit_log
@@ -46,6 +46,11 @@ def test_an_export_has_the_rows_of_the_query(settled_job: Database) -> None:
     assert [(row.id, row.at, row.hash) for row in batch] == [(e.id, e.at, e.hash) for e in entries]
     assert all(isinstance(row.detail, str) for row in batch)
     assert cursor_of(batch[2], Filter(job=JOB)) == cursor_of(entries[2], Filter(job=JOB))
+
+
+def test_a_typed_row_has_the_fields_as_they_are_exported(settled_job: Database) -> None:
+    assert AuditEntry._fields == ("id", *EXPORTED)
+    assert tuple(entries_of(settled_job)[0].exported()) == EXPORTED
 
 
 def test_since_is_inclusive_and_until_is_not(database: Database) -> None:
