@@ -212,16 +212,15 @@ class Database:
             yield connection
 
     def check_schema(self) -> None:
-        """Raise Unreachable unless the database has the tables this release needs."""
+        """Raise Unreachable, and let go, unless the database has the tables this release needs."""
         with self.read() as connection:
             revision = schema_revision(connection)
-        if revision is None:
-            raise Unreachable("the database has no tables", fix="run: bulkdel db upgrade")
-        if revision < SCHEMA:
-            raise Unreachable(
-                f"the database is behind: it is at {revision}, needed is {SCHEMA}",
-                fix="run: bulkdel db upgrade",
-            )
+        if revision is not None and revision >= SCHEMA:
+            return
+        self.dispose()
+        found = "is behind: it is at " + revision if revision else "has no tables"
+        needed = f", needed is {SCHEMA}" if revision else ""
+        raise Unreachable(f"the database {found}{needed}", fix="run: bulkdel db upgrade")
 
     def dispose(self) -> None:
         """Close this process' connections; the next transaction opens new ones."""
