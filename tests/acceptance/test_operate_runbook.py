@@ -31,6 +31,16 @@ PAGE = REPOSITORY / "docs" / "operations.md"
 STEPS = steps_of(PAGE)
 ORGANIZATION = "10234695"
 BEFORE = f"{int(SCHEMA) - 1:04}"
+POLICY = """
+[policies.stale-projects]
+account = "acme"
+schedule = "0 3 * * *"
+timezone = "Europe/Berlin"
+select = { status = "inactive", last_modified_before = "365d" }
+cascade = ["comments", "documents", "tasks", "users"]
+guard = { max_items = 500, max_percent = 10, max_times_median = 5 }
+confirm = "auto"
+"""
 SHELL = set("|><;&$`(")
 """Characters of a command that needs a shell."""
 
@@ -162,6 +172,39 @@ def stopped(site: Site) -> None:
     follow(site.stack, "Pause, resume, cancel", **{"j-7f3k2m9a": job["id"]})
 
 
+def held(site: Site) -> None:
+    """A plan that waits for its word."""
+    ids = site.seed(3)
+    job = site.planned(ids)
+
+    words = {"j-7f3k2m9a": job["id"], "4600000000440001": ids[0]}
+    follow(site.stack, "Guards", **words, **{"delete 3 acme 9f3a": job["plan"]["word"]})
+
+
+def approved(site: Site) -> None:
+    """The plan of an account that wants a second person."""
+    site.configure("approval_over = 2")
+    job = site.planned(site.seed(3))
+
+    words = {"j-7f3k2m9a": job["id"], "delete 3 acme 9f3a": job["plan"]["word"]}
+    follow(site.stack, "A second person", **words)
+
+
+def scheduled(site: Site) -> None:
+    """A policy, and a run of it that its guard turned down."""
+    site.configure(POLICY)
+    site.seed(6, tasks=1, status=["inactive"])
+    site.seed(30)
+    before, after = STEPS["Scheduled cleanups"][:2], STEPS["Scheduled cleanups"][2:]
+    for step in before:
+        check(site.stack, step)
+    job = site.stack.run("policy", "run", "stale-projects", "--json").ended(0).json
+
+    for step in after:
+        words = {"j-7f3k2m9a": job["id"], "delete 12 acme 9f3a": job["plan"]["word"]}
+        check(site.stack, step.filled(words))
+
+
 def questioned(site: Site) -> None:
     """A project that was deleted, by a job that is over."""
     job, ids = failed(site)
@@ -206,6 +249,9 @@ SCENES: dict[str, Callable[[Site], None]] = {
     "Is it stuck?": stuck,
     "Throttled?": throttled,
     "Pause, resume, cancel": stopped,
+    "Guards": held,
+    "A second person": approved,
+    "Scheduled cleanups": scheduled,
     "Who deleted X, and when?": questioned,
     "Retry what failed": retried,
     "Upgrading": upgraded,

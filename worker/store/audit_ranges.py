@@ -36,6 +36,7 @@ Place = tuple[datetime, int]
 Statement = Select[Any] | CompoundSelect[Any]
 _E = AUDIT.c
 _ALL = select(_E.id, *(_E[name] for name in EXPORTED))
+_PLACES = select(_E.at, _E.id)
 _PLUS: custom_op[Any] = custom_op("+")
 
 
@@ -89,15 +90,22 @@ _KEPT = {
 def selected(wanted: Filter, start: Place | None, limit: int | None, *, dialect: str) -> Statement:
     """The entries by the time they were written, and by number within one transaction.
 
-    Several outcomes are several ranges, merged.
+    Several outcomes are several ranges, merged: whole, or the places of a page and then its rows.
     """
-    arms = [_arm(wanted, outcome, start, limit, dialect) for outcome in wanted.outcome or (None,)]
-    if len(arms) == 1:
-        return arms[0]
+    outcomes = wanted.outcome or (None,)
+    what = _ALL if limit is None or len(outcomes) == 1 else _PLACES
+    arms = [_arm(what, wanted, one, start, dialect) for one in outcomes]
+    if limit is None:
+        bare = [arm.order_by(None) for arm in arms]
+        return arms[0] if len(arms) == 1 else union_all(*bare).order_by(text("at"), text("id"))
+    pages = [arm.limit(limit) for arm in arms]
+    if len(pages) == 1:
+        return pages[0]
     # SQLite takes no order inside of an arm unless it is a subquery.
-    merged = union_all(*(select(arm.subquery()) for arm in arms) if limit is not None else arms)
-    found = merged.order_by(text("at"), text("id"))
-    return found if limit is None else found.limit(limit)
+    merged = union_all(*(select(page.subquery()) for page in pages))
+    page = merged.order_by(text("at"), text("id")).limit(limit).subquery()
+    rows = _ALL.join(page, page.c.id == _E.id)
+    return rows.order_by(page.c.at, page.c.id)
 
 
 def index_of(lead: Lead) -> str:
@@ -106,19 +114,16 @@ def index_of(lead: Lead) -> str:
 
 
 def _arm(
-    wanted: Filter, outcome: Outcome | None, start: Place | None, limit: int | None, dialect: str
+    what: Select[Any], wanted: Filter, outcome: Outcome | None, start: Place | None, dialect: str
 ) -> Select[Any]:
     values = _values(wanted, outcome)
     lead = _lead(values)
-    found = _ALL.where(
+    found = what.where(
         *(_is(name, value, lead, dialect) for name, value in values.items()),
         *(_KEPT[name] for name in lead if name in _KEPT),
         *_within(wanted, start),
     )
-    if limit is None and len(wanted.outcome) > 1:
-        return found  # ordered where the arms are merged
-    found = found.order_by(*(_E[name] for name in lead), _E.at, _E.id)
-    return found if limit is None else found.limit(limit)
+    return found.order_by(*(_E[name] for name in lead), _E.at, _E.id)
 
 
 def _values(wanted: Filter, outcome: Outcome | None) -> dict[str, Any]:
