@@ -460,6 +460,7 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len(text_of(README).splitlines()) <= 250
 
 
+@pytest.mark.number("pace-6")
 def test_every_number_of_how_fast_it_is_names_its_bench() -> None:
     named = [words(row["`BENCH=`"]) for row in table(README, "`BENCH=`")]
     there = {path.stem for path in (ROOT / "bench" / "rows").glob("*.py")} - {"__init__"}
