@@ -7,6 +7,7 @@ anybody who may write to the queue can put it there; and a doorbell that is lost
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+from kombu import transport
 from kombu.transport import TRANSPORT_ALIASES, redis
 
 from worker.telemetry import logger
@@ -72,3 +73,5 @@ def drop_unreadable(aliases: MutableMapping[str, str] = TRANSPORT_ALIASES) -> No
     """From now on connections to Redis that kombu opens in this process use this transport."""
     ours = f"{__name__}:{Transport.__name__}"
     aliases.update({"redis": ours, "rediss": ours})
+    for name in ("redis", "rediss"):  # kombu keeps what it has looked up once
+        transport._transport_cache.pop(name, None)  # type: ignore[attr-defined]  # noqa: SLF001  no other way
