@@ -136,13 +136,14 @@ def _measured(database: Database, entries: int, where: str, factor: int) -> Iter
 def _places(database: Database, wanted: Filter) -> Iterator[tuple[int, Stored | None]]:
     """Page 1 and the 10,000th, or the last there is, each with the entry before it."""
     yield 1, None
-    last, count = None, 0
+    last, before, read = None, 0, 0
     for batch in stored(database, wanted, limit=(FAR - 1) * PAGE + 1):
-        whole = (len(batch) - 1) // PAGE * PAGE  # the last page keeps an entry at least
-        if whole:
-            last, count = batch[whole - 1], count + whole
+        begins = (read + len(batch) - 1) // PAGE * PAGE  # the last page has an entry at least
+        if begins > read:
+            last, before = batch[begins - read - 1], begins
+        read += len(batch)
     if last is not None:
-        yield count // PAGE + 1, last
+        yield before // PAGE + 1, last
 
 
 def _page_line(

@@ -201,7 +201,7 @@ def test_each_way_to_lead_a_query_has_its_index(lead: tuple[str, ...]) -> None:
 def test_a_page_is_a_range_of_the_index_that_leads_it(
     database: Database, wanted: Filter, lead: tuple[str, ...]
 ) -> None:
-    statement = selected(wanted, None, 100, dialect=database.dialect)
+    statement = selected(wanted, 100, goes_on=False, dialect=database.dialect)
     plain = "enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"
 
     with database.read() as connection:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, func, select
 from worker.domain.audit import EXPORTED, Event, canonical_at, detail_of
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
-from worker.store.audit_ranges import Filter, Place, Statement, selected
+from worker.store.audit_ranges import Filter, Place, Statement, place_of, selected
 from worker.store.engine import Database
 from worker.store.models import AUDIT
 
@@ -99,8 +99,8 @@ def stored(
     if limit is not None and limit < 0:
         raise InvalidInput("a limit cannot be less than nothing")
     streams = limit is None or limit > _AT_ONCE
-    statement = selected(wanted, start, limit, dialect=database.dialect)
-    return _stream(database, statement, streams=streams)
+    statement = selected(wanted, limit, goes_on=start is not None, dialect=database.dialect)
+    return _stream(database, statement, place_of(start), streams=streams)
 
 
 def cursor_of(entry: AuditEntry | Stored, wanted: Filter) -> str:
@@ -139,13 +139,13 @@ def _calls(account: str, since: datetime, what: ColumnElement[Any]) -> Select[tu
 
 
 def _stream(
-    database: Database, statement: Statement, *, streams: bool
+    database: Database, statement: Statement, place: Mapping[str, Any], *, streams: bool
 ) -> Iterator[Sequence[Stored]]:
     options = {"yield_per": _AT_ONCE} if streams else {}  # a cursor is three round trips more
     with (
         database.read() as connection,
         # Closed too when the reader stops early.
-        connection.execute(statement, execution_options=options) as rows,
+        connection.execute(statement, place, execution_options=options) as rows,
     ):
         yield from rows.partitions(_AT_ONCE)
 

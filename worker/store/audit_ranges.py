@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     any_,
+    bindparam,
     literal,
     select,
     text,
@@ -37,6 +39,9 @@ Statement = Select[Any] | CompoundSelect[Any]
 _E = AUDIT.c
 _ALL = select(_E.id, *(_E[name] for name in EXPORTED))
 _PLACES = select(_E.at, _E.id)
+_BEHIND = tuple_(_E.at, _E.id) > tuple_(
+    bindparam("behind_at", type_=_E.at.type), bindparam("behind_id", type_=_E.id.type)
+)
 _PLUS: custom_op[Any] = custom_op("+")
 
 
@@ -87,14 +92,19 @@ _KEPT = {
 """What the entries of an index have in common, in its own words: so that it is taken."""
 
 
-def selected(wanted: Filter, start: Place | None, limit: int | None, *, dialect: str) -> Statement:
+@lru_cache(maxsize=64)
+def selected(wanted: Filter, limit: int | None, *, goes_on: bool, dialect: str) -> Statement:
     """The entries by the time they were written, and by number within one transaction.
 
+    If it goes on from a place, its parameters are those of `place_of`. Kept, as who asks for a
+    page asks for the next one.
     Several outcomes are several ranges, merged: whole, or the places of a page and then its rows.
     """
     outcomes = wanted.outcome or (None,)
     what = _ALL if limit is None or len(outcomes) == 1 else _PLACES
-    arms = [_arm(what, wanted, one, start, dialect) for one in outcomes]
+    arms = [_arm(what, wanted, one, dialect) for one in outcomes]
+    if goes_on:
+        arms = [arm.where(_BEHIND) for arm in arms]
     if limit is None:
         bare = [arm.order_by(None) for arm in arms]
         return arms[0] if len(arms) == 1 else union_all(*bare).order_by(text("at"), text("id"))
@@ -108,20 +118,23 @@ def selected(wanted: Filter, start: Place | None, limit: int | None, *, dialect:
     return rows.order_by(page.c.at, page.c.id)
 
 
+def place_of(start: Place | None) -> dict[str, Any]:
+    """The parameters of a statement that goes on from a place."""
+    return {} if start is None else {"behind_at": start[0], "behind_id": start[1]}
+
+
 def index_of(lead: Lead) -> str:
     """The name of the index that begins with these columns."""
     return f"ix_{AUDIT.name}_{_NAMES.get(lead) or '_'.join(lead)}"
 
 
-def _arm(
-    what: Select[Any], wanted: Filter, outcome: Outcome | None, start: Place | None, dialect: str
-) -> Select[Any]:
+def _arm(what: Select[Any], wanted: Filter, outcome: Outcome | None, dialect: str) -> Select[Any]:
     values = _values(wanted, outcome)
     lead = _lead(values)
     found = what.where(
         *(_is(name, value, lead, dialect) for name, value in values.items()),
         *(_KEPT[name] for name in lead if name in _KEPT),
-        *_within(wanted, start),
+        *_within(wanted),
     )
     return found.order_by(*(_E[name] for name in lead), _E.at, _E.id)
 
@@ -161,11 +174,8 @@ def _is(name: str, value: object, lead: Lead, dialect: str) -> ColumnElement[boo
     return column == value
 
 
-def _within(wanted: Filter, start: Place | None) -> Iterator[ColumnElement[bool]]:
+def _within(wanted: Filter) -> Iterator[ColumnElement[bool]]:
     if wanted.since is not None:
         yield _E.at >= wanted.since
     if wanted.until is not None:
         yield _E.at < wanted.until
-    if start is not None:
-        here = tuple_(literal(start[0], _E.at.type), literal(start[1], _E.id.type))
-        yield tuple_(_E.at, _E.id) > here
