@@ -102,9 +102,8 @@ def selected(wanted: Filter, limit: int | None, *, goes_on: bool, dialect: str) 
     """
     outcomes = wanted.outcome or (None,)
     what = _ALL if limit is None or len(outcomes) == 1 else _PLACES
-    arms = [_arm(what, wanted, one, dialect) for one in outcomes]
-    if goes_on:
-        arms = [arm.where(_BEHIND) for arm in arms]
+    within = [*_within(wanted, goes_on=goes_on)]
+    arms = [_arm(what.where(*within), wanted, one, dialect) for one in outcomes]
     if limit is None:
         bare = [arm.order_by(None) for arm in arms]
         return arms[0] if len(arms) == 1 else union_all(*bare).order_by(text("at"), text("id"))
@@ -134,7 +133,6 @@ def _arm(what: Select[Any], wanted: Filter, outcome: Outcome | None, dialect: st
     found = what.where(
         *(_is(name, value, lead, dialect) for name, value in values.items()),
         *(_KEPT[name] for name in lead if name in _KEPT),
-        *_within(wanted),
     )
     return found.order_by(*(_E[name] for name in lead), _E.at, _E.id)
 
@@ -174,8 +172,10 @@ def _is(name: str, value: object, lead: Lead, dialect: str) -> ColumnElement[boo
     return column == value
 
 
-def _within(wanted: Filter) -> Iterator[ColumnElement[bool]]:
-    if wanted.since is not None:
+def _within(wanted: Filter, *, goes_on: bool) -> Iterator[ColumnElement[bool]]:
+    if goes_on:  # from a place that is not before `since`: SQLite begins at one of the two alone
+        yield _BEHIND
+    elif wanted.since is not None:
         yield _E.at >= wanted.since
     if wanted.until is not None:
         yield _E.at < wanted.until
