@@ -28,6 +28,14 @@ provider = "zoho_books"
 base_url = "http://127.0.0.1:1/books/v4"
 organization_id = "10234695"
 token = "env:BULKDEL_TEST_TOKEN"
+
+[policies.stale-projects]
+account = "acme"
+schedule = "0 3 * * *"
+timezone = "UTC"
+select = { status = "inactive" }
+cascade = ["none"]
+guard = { max_items = 5 }
 """
 LINES = sorted({shlex.join(arguments(line)) for page, line in CALLS if "/decisions/" not in page})
 ENDED = {0, 3, 5, 6, 7}
