@@ -263,8 +263,8 @@ BUGS = {
         "eased(purse, window.calls) - used",
     ),
     "a lost lease is no call": (
-        "purse.used = purse.used + 1\n    end\n  end\n  local keep",
-        "end\n  end\n  local keep",
+        "purse.used = purse.used + 1\n    end\n  end\n  if purse.is_told",
+        "end\n  end\n  if purse.is_told",
     ),
     "no limit in flight": ("free = at_once - out", "free = at_once"),
     "the day is not read": ("free = purse.per_day - purse.used", "free = purse.per_day"),
