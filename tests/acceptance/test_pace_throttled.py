@@ -43,7 +43,7 @@ class Length:
 
 
 SHORT = Length(window=2, rests=2, items=7)
-FULL = Length(window=60, rests=10, items=40)
+FULL = Length(window=60, rests=10, items=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
