@@ -1,9 +1,8 @@
-"""The work a slice has at hand: loaded when it runs dry, from all jobs of the account in turn."""
+"""The work a slice has at hand: loaded when it runs dry, and shared by all jobs of the account."""
 
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, zip_longest
 
 from worker.domain.calls import PROJECT
 from worker.domain.decide import checked_again
@@ -16,6 +15,7 @@ from worker.services.choose import Work, choose
 from worker.services.control import elsewhere
 from worker.services.holds import spare_held
 from worker.services.proof import reads_pages
+from worker.services.sharing import shared_out
 from worker.services.tools import Tools, off
 
 AT_ONCE = 200
@@ -56,7 +56,7 @@ class Queue:
         self._works.clear()
 
     def share(self) -> None:
-        """Forget what has not left, and load it anew in turn with jobs that came meanwhile."""
+        """Forget what has not left, and load it anew with jobs that came meanwhile."""
         self.clear()
         self._look_again()
 
@@ -77,13 +77,12 @@ class Queue:
         self._looked, self.is_dry = float("-inf"), False
 
     async def fill(self, lease: Lease, jobs: Sequence[Job]) -> None:
-        """Load due work of all jobs in turn once the queue is empty."""
+        """Load due work of all jobs once the queue is empty."""
         if self._works or self.tools.clock() - self._looked < POLL:
             return
         self._looked, self.is_dry = self.tools.clock(), True
         found = [await self._work_of(lease, job) for job in jobs]
-        turns = chain.from_iterable(zip_longest(*found))
-        self._works.extend(work for work in turns if work is not None)
+        self._works.extend(shared_out(zip(jobs, found, strict=True), self.tools.jitter()))
         if self._works:
             self.is_dry = False
 

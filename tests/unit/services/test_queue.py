@@ -50,12 +50,12 @@ async def filled(bench: Bench) -> Queue:
 # --- the queue ---------------------------------------------------------------
 
 
-async def test_jobs_take_turns_whatever_their_size() -> None:
+async def test_a_small_job_does_not_wait_for_a_large_one() -> None:
     jobs = [a_job(), a_job(id="j-2")]
     items = [an_item(n, job_id="j-2" if n == 3 else "j-1") for n in range(1, 4)]
     queue = await filled(Bench(script=always(an_answer()), jobs=jobs, items=items))
 
-    assert [queue.pop().job_id for _ in range(3)] == ["j-1", "j-2", "j-1"]
+    assert [queue.pop().job_id for _ in range(3)] == ["j-2", "j-1", "j-1"]
 
 
 async def test_what_a_job_has_not_sent_can_be_forgotten() -> None:

@@ -431,7 +431,8 @@ async def test_no_intent_is_opened_for_a_job_that_was_paused_or_stopped(
 
 async def test_no_page_is_asked_for_after_a_pause() -> None:
     planning = a_job(JobState.PLANNING, id="j-2")
-    bench = Bench(script=always(OK), jobs=[a_job(), planning], facts=ONE_AT_A_TIME)
+    jobs = [a_job(priority=9), planning]
+    bench = Bench(script=always(OK), jobs=jobs, facts=ONE_AT_A_TIME)
     bench.on_call = first(lambda: bench.store.change("j-2", state=JobState.PAUSED))
 
     await bench.work()
