@@ -7,8 +7,8 @@ import pytest
 from tests.simulation.history import play
 
 SHORT = 40
-REGRESSIONS: tuple[int, ...] = ()
-"""Seeds that once failed, each with the commit that mended what it showed."""
+REGRESSIONS = (89, 198, 419, 640, 954)
+"""Seeds that once failed: a look right after the deadline saw what was about to go."""
 
 
 @pytest.fixture(scope="module")

@@ -45,6 +45,11 @@ _TRY_LATER = frozenset(
 """The gate is closed, the account parked or without a token: that is not about the item."""
 
 
+TOO_SLOW = frozenset({"timeout"})
+"""How a call ended whose provider may be at it still."""
+MAY_STILL_COME = timedelta(seconds=5)
+"""A look right after the deadline would see what is about to go."""
+
 CHECK_LASTS = timedelta(minutes=1)
 """A project is deleted by a check no older than this, however long it had to wait in between."""
 
@@ -75,13 +80,18 @@ def _after_delete(
             once_more = replace(now_at, attempts=now_at.attempts + 1)
             return another_attempt(case, once_more, policy, jitter)
         case Verdict.AMBIGUOUS | Verdict.SEEN:
-            return _after_lost(case, now_at, policy, jitter)
+            return _after_lost(case, now_at, answer, policy, jitter)
         case _:
             return Settle(outcome=Outcome.FAILED_INVALID, reason=said)
 
 
-def _after_lost(case: Case, now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
+def _after_lost(
+    case: Case, now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
+) -> Decision:
     """An answer is lost. Where no read shows the item, only another attempt can tell."""
+    if case.can_look and answer.error_class in TOO_SLOW:
+        lost = lost_attempt(now_at)
+        return GoOn(progress=lost, after=MAY_STILL_COME, state=ItemState.VERIFYING)
     if case.can_look:
         return GoOn(progress=lost_attempt(now_at))
     lost = lost_attempt(now_at, can_look=False)

@@ -264,6 +264,16 @@ def test_what_is_absent_after_a_lost_attempt_was_deleted_by_it() -> None:
     assert (decision.outcome, "lost" in decision.reason) == (Outcome.DELETED, True)
 
 
+def test_what_ran_into_its_deadline_is_looked_at_only_after_a_while() -> None:
+    late = replace(an_answer(Verdict.AMBIGUOUS), error_class="timeout")
+
+    decision = after(Step.DELETE, late)
+
+    assert isinstance(decision, GoOn)
+    assert (decision.progress.step, decision.state) == (Step.LOOK, ItemState.VERIFYING)
+    assert decision.after == timedelta(seconds=5)
+
+
 @pytest.mark.parametrize("verdict", [Verdict.AMBIGUOUS, Verdict.SEEN])
 def test_an_unclear_answer_to_a_delete_is_a_lost_attempt(verdict: Verdict) -> None:
     decision = after(Step.DELETE, an_answer(verdict), tries=3)
