@@ -71,8 +71,10 @@ def a_redis_as_it_should_be(home: Path) -> Iterator[str]:
 
 @pytest.fixture
 def site(deployment: Stack) -> Iterator[Site]:
-    """The account `acme` of the page, with workers that are alive."""
+    """The account `acme` of the page, empty, with workers that are alive."""
     deployment.control.organization(ORGANIZATION)
+    for left in deployment.control.state(ORGANIZATION):
+        deployment.control.remove(ORGANIZATION, left)
     since = len(deployment.control.ledger())
     here = Site(stack=deployment, account="acme", organization=ORGANIZATION, since=since)
     if not deployment.processes:
