@@ -73,15 +73,25 @@ def a_redis_as_it_should_be(home: Path) -> Iterator[str]:
 def site(deployment: Stack) -> Iterator[Site]:
     """The account `acme` of the page, empty, with workers that are alive."""
     deployment.control.organization(ORGANIZATION)
-    for left in deployment.control.state(ORGANIZATION):
-        deployment.control.remove(ORGANIZATION, left)
     since = len(deployment.control.ledger())
     here = Site(stack=deployment, account="acme", organization=ORGANIZATION, since=since)
     if not deployment.processes:
         deployment.start_workers(1)
-    yield here.configure()
+    here.configure()
+    _emptied(here)
+    yield here
     deployment.control.clear_faults()
     deployment.control.latency(0)
+
+
+def _emptied(site: Site) -> None:
+    """Neither jobs nor projects that another scene left."""
+    live = "SELECT id FROM jobs WHERE finished_at IS NULL AND id <> :job"
+    for (job,) in site.sql(live, job=""):
+        site.stack.run("cancel", job)
+    eventually(lambda: not site.sql(live, job=""), within=90, what="the end of earlier jobs")
+    for project in site.stack.control.state(ORGANIZATION):
+        site.stack.control.remove(ORGANIZATION, project)
 
 
 def test_every_command_of_the_page_is_run() -> None:
@@ -156,8 +166,9 @@ def stuck(site: Site) -> None:
 
 
 def throttled(site: Site) -> None:
-    """The window is full."""
-    site.configure('limits = { windows = [[40, "120s"]], per_day = 1000, in_flight = 5 }')
+    """The window is full, by this job alone."""
+    site.configure('limits = { windows = [[40, "45s"]], per_day = 1000, in_flight = 5 }')
+    eventually(lambda: not used(site), within=100, what="an empty window")
     job = site.planned(site.seed(40), "--cascade", "none")
     site.confirm(job)
     full = "waiting_code = 'rate_limit' AND waiting_wake > now() + interval '20 seconds'"
@@ -165,6 +176,13 @@ def throttled(site: Site) -> None:
     eventually(lambda: site.sql(asked, job=job["id"]), within=60, what="a full window")
 
     follow(site.stack, "Throttled?", **{"j-7f3k2m9a": job["id"]})
+
+
+def used(site: Site) -> int:
+    """Calls in the window of the account, and those out."""
+    (account,) = site.stack.run("accounts", "--json").ended(0).lines
+    counts = account["purses"][0]["used"]
+    return int(sum(counts["windows"]) + counts["in_flight"])
 
 
 def stopped(site: Site) -> None:
