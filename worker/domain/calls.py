@@ -19,8 +19,9 @@ PROJECT = "project"
 """The kind every provider has; its children are the other kinds of the provider's catalogue."""
 
 CAPABILITIES = "capabilities"
-ORGANIZATIONS = "organizations"
 """The source of a READ without target: what the account may do, where the provider says it."""
+ORGANIZATIONS = "organizations"
+"""Another one: the organisations that the token may see, and what they are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
