@@ -80,6 +80,19 @@ def test_a_cursor_of_nobodys_is_wrong_input(database: Database, cursor: str) -> 
         query(database, Filter(), after=cursor)
 
 
+def test_an_age_that_moves_on_between_pages_keeps_the_cursor(settled_job: Database) -> None:
+    entries = entries_of(settled_job)
+    wanted = Filter(since=entries[0].at)
+    cursor = cursor_of(entries[2], wanted)
+
+    for since, left in (
+        (entries[0].at + timedelta(microseconds=1), entries[3:]),
+        (entries[-1].at + timedelta(hours=1), []),
+    ):
+        page = query(settled_job, Filter(since=since), limit=1000, after=cursor)
+        assert [entry.id for entry in page] == [entry.id for entry in left if entry.at >= since]
+
+
 def test_a_cursor_of_another_filter_is_wrong_input(settled_job: Database) -> None:
     cursor = cursor_of(entries_of(settled_job)[0], Filter())
 

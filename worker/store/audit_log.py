@@ -5,7 +5,7 @@ import binascii
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -96,6 +96,8 @@ def stored(
     For exports: no record is made of a row, `at` is an instant and `detail` the text as stored.
     """
     start = None if after is None else _read_cursor(after, wanted)
+    if start and wanted.since and start[0] >= wanted.since:
+        wanted = replace(wanted, since=None)  # SQLite begins at one of the two alone
     if limit is not None and limit < 0:
         raise InvalidInput("a limit cannot be less than nothing")
     streams = limit is None or limit > _AT_ONCE
@@ -163,7 +165,9 @@ def _detail(text: str) -> Mapping[str, Any]:
 
 
 def _digest(wanted: Filter) -> str:
-    named = json.dumps(asdict(wanted), default=str, sort_keys=True)
+    """What the query is about; an age such as 7d is another time on every page."""
+    about = replace(wanted, since=None, until=None)
+    named = json.dumps(asdict(about), default=str, sort_keys=True)
     return hashlib.sha256(named.encode()).hexdigest()[:8]
 
 

@@ -173,9 +173,9 @@ def _is(name: str, value: object, lead: Lead, dialect: str) -> ColumnElement[boo
 
 
 def _within(wanted: Filter, *, goes_on: bool) -> Iterator[ColumnElement[bool]]:
-    if goes_on:  # from a place that is not before `since`: SQLite begins at one of the two alone
+    if goes_on:
         yield _BEHIND
-    elif wanted.since is not None:
+    if wanted.since is not None:
         yield _E.at >= wanted.since
     if wanted.until is not None:
         yield _E.at < wanted.until
