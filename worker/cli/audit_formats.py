@@ -34,7 +34,7 @@ def table_line(entry: Mapping[str, Any]) -> str:
 def exported(row: Sequence[Any]) -> dict[str, Any]:
     """A row of the store as its exported fields."""
     fields = dict(zip(EXPORTED, row[1:], strict=True))
-    return fields | {"at": canonical_at(fields["at"]), "detail": _detail(fields["detail"])}
+    return fields | {"at": canonical_at(fields["at"]), "detail": detail_of(fields["detail"])}
 
 
 def csv_head() -> str:
@@ -59,12 +59,6 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 
 def _wants_care(text: str) -> bool:
     return not text.isprintable() or text.startswith((" ", *FORMULA))
-
-
-@lru_cache(maxsize=1024)
-def _detail(text: str) -> Mapping[str, Any]:
-    """Most calls have the same few words for detail."""
-    return detail_of(text)
 
 
 @lru_cache(maxsize=1024)

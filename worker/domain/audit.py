@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 GENESIS: Final = "0" * 64
@@ -125,10 +126,12 @@ def canonical_detail(detail: Mapping[str, Any]) -> str:
     return clean(_sorted(dict(detail))) if detail else "{}"
 
 
-def detail_of(text: str) -> dict[str, Any]:
+@lru_cache(maxsize=1024)
+def detail_of(text: str) -> Mapping[str, Any]:
     """The detail as it was, from its text; what was tampered with is shown as it is.
 
-    `audit verify` says so, and reading must go on.
+    `audit verify` says so, and reading must go on. Kept, as most calls have the same few words
+    for it: whoever hands it on hands on a copy.
     """
     try:
         detail = json.loads(text)

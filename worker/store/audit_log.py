@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
@@ -154,14 +153,8 @@ def _stream(
 
 def _entry(row: Stored) -> AuditEntry:
     fields = list(row)
-    fields[_DETAIL] = dict(_detail(fields[_DETAIL]))
+    fields[_DETAIL] = dict(detail_of(fields[_DETAIL]))
     return AuditEntry._make(fields)
-
-
-@lru_cache(maxsize=1024)
-def _detail(text: str) -> Mapping[str, Any]:
-    """Most calls have the same few words for detail."""
-    return detail_of(text)
 
 
 def _digest(wanted: Filter) -> str:
