@@ -60,7 +60,7 @@ def check(specs: Sequence[Option], pairs: Iterable[tuple[str, str]]) -> Options:
 
 def merge(account: Options, call: Options) -> Options:
     """The settings of an account, as far as the call does not say otherwise."""
-    return tuple({**dict(account), **dict(call)}.items())
+    return tuple({**dict(account), **dict(call)}.items()) if call else account
 
 
 def each_value(options: Options) -> Iterable[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """One account's connection to its provider: a call goes out, an answer comes back, always."""
 
 import logging
+import re
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,7 +13,7 @@ from worker.domain.calls import Action, Answer, Call
 from worker.domain.errors import CredentialsMissing, InvalidInput, Unreachable
 from worker.domain.outcomes import Verdict
 from worker.providers import verdicts
-from worker.providers.answers import MESSAGE_LENGTH, understand
+from worker.providers.answers import MESSAGE_LENGTH, Answers
 from worker.providers.base_url import check_base_url
 from worker.providers.line import Line, Reply
 from worker.providers.reading import one_line
@@ -25,6 +26,7 @@ TAKEN: Final = frozenset(
     {Verdict.SEEN, Verdict.DELETED, Verdict.ACCEPTED, Verdict.ABSENT, Verdict.REFUSED}
 )
 """What is answered to those alone whose token is good."""
+_PRINTABLE: Final = re.compile(r"[!-~]+")
 # They write whole URLs and headers into the log.
 TALKATIVE: Final = ("httpx", "httpcore", "aiohttp")
 
@@ -52,6 +54,7 @@ class HttpProvider:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._connection = connection
         self._dialect = connection.dialect
+        self._answers = Answers(connection)
         source = connection.token
         self._tokens = source if isinstance(source, TokenSource) else Fixed(source)
         self._line: Line = Through(transport) if transport else _wire(connection)
@@ -98,7 +101,7 @@ class HttpProvider:
     async def _exchange(self, call: Call, ready: _Ready) -> Answer:
         try:
             reply = await self._send(ready)
-            answer = self._understood(call, ready.token, reply)
+            answer = self._answers.understand(call, reply, secret=ready.token, now=time.time())
             return await self._told(ready.token, answer)
         except NotSent as error:
             return self._unanswered(call.action, verdicts.NOT_SENT, error.reason, str(error))
@@ -132,9 +135,6 @@ class HttpProvider:
         verdict = verdicts.classify(self._dialect.rows, action, verdicts.NO_ANSWER, code)
         return Answer(verdict=verdict, error_class=reason, message=one_line(said, MESSAGE_LENGTH))
 
-    def _understood(self, call: Call, token: str, reply: Reply) -> Answer:
-        return understand(self._connection, call, reply, secret=token, now=time.time())
-
 
 def _wire(connection: Connection) -> Wire:
     return Wire(connections=connection.in_flight, deadline=connection.deadline)
@@ -146,7 +146,7 @@ def _unsent(verdict: Verdict, error_class: str, said: str) -> Answer:
 
 def _check_token(token: str) -> None:
     """A header takes printable ASCII; anything else would be an error that repeats the token."""
-    if not token or not all("!" <= char <= "~" for char in token):
+    if not _PRINTABLE.fullmatch(token):
         raise CredentialsMissing(
             "the token is empty or holds what no header can carry",
             fix="look for spaces, line ends and other odd characters in it",

@@ -73,6 +73,8 @@ def plain(text: str) -> str:
 
 def one_line(text: str, length: int, *, secret: str = "") -> str:
     """Somebody else's text, fit for a log: one line, cut, and without the secret it repeats."""
+    if not text:
+        return ""
     said = plain(" ".join(text[:LONGEST_READ].split()))
     if len(secret) >= SHORTEST_SECRET:
         said = said.replace(secret, HIDDEN)

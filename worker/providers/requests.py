@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import assert_never
 from urllib.parse import quote
 
@@ -50,13 +51,14 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query as they go over the wire."""
-        if not self.query:
-            return self.path
-        # Brackets of names and commas of values go as they are documented; all else is encoded.
-        pairs = (
-            f"{quote(name, safe='[]')}={quote(value, safe=',')}" for name, value in self.query
-        )
-        return f"{self.path}?{'&'.join(pairs)}"
+        return f"{self.path}?{_written(self.query)}" if self.query else self.path
+
+
+@lru_cache(maxsize=64)  # all deletions of an account have the same
+def _written(query: Query) -> str:
+    # Brackets of names and commas of values go as they are documented; all else is encoded.
+    pairs = (f"{quote(name, safe='[]')}={quote(value, safe=',')}" for name, value in query)
+    return "&".join(pairs)
 
 
 def build(connection: Connection, call: Call) -> Request:
@@ -149,6 +151,8 @@ def _filters(dialect: Dialect, call: Call) -> Query:
 
 def _options(connection: Connection, call: Call) -> Query:
     """The account's options and the call's, as the provider writes texts, lists and records."""
+    if not (connection.options or call.options):
+        return ()
     specs = connection.dialect.options
     types = {spec.name: spec.type for spec in specs}
     query: list[tuple[str, str]] = []

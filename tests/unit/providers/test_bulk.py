@@ -9,7 +9,7 @@ import pytest
 from worker.domain.calls import PROJECT, TIMER, Action, Answer, Call, Target
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
-from worker.providers.answers import understand
+from worker.providers.answers import Answers
 from worker.providers.bulk import bulk_of
 from worker.providers.dialect import Dialect
 from worker.providers.line import Reply
@@ -40,7 +40,7 @@ def answered(
 ) -> Answer:
     headers = httpx.Headers({"Content-Type": content_type})
     reply = Reply(status, headers, json.dumps(body).encode())
-    return understand(ACCOUNT, call or a_chunk(A, B, C), reply, secret="t0ken-1", now=0.0)
+    return Answers(ACCOUNT).understand(call or a_chunk(A, B, C), reply, secret="t0ken-1", now=0.0)
 
 
 def test_a_chunk_is_one_call_with_its_ids_in_one_parameter() -> None:

@@ -9,7 +9,7 @@ import pytest
 from worker.domain.calls import CAPABILITIES, PROJECT, Action, Answer, Call, Target
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
-from worker.providers.answers import understand
+from worker.providers.answers import Answers
 from worker.providers.line import Reply
 from worker.providers.reading import Unreadable, read
 from worker.providers.requests import Connection, build
@@ -150,7 +150,7 @@ def answered(
     content = b"" if body is None else json.dumps(body).encode()
     told = {"Content-Type": content_type, **(headers or {})}
     reply = Reply(status, httpx.Headers(told), content)
-    return understand(ACCOUNT, call, reply, secret="t0ken-1-of-ours", now=0.0)
+    return Answers(ACCOUNT).understand(call, reply, secret="t0ken-1-of-ours", now=0.0)
 
 
 def an_error(status: int, message: str = "", *, is_remote: bool = False, **more: object) -> object:
