@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Interval,
     Row,
     and_,
     bindparam,
@@ -47,8 +48,11 @@ _FENCE = (
         ACCOUNTS.c.lease_token == bindparam("b_token"),
         ACCOUNTS.c.lease_owner == bindparam("b_owner"),
     )
+    .values(lease_until=bindparam("b_until"))
     .returning(ACCOUNTS.c.lease_until, ACCOUNTS.c.bell)
 )
+_LENGTH = bindparam("b_length", type_=Interval())
+_PG_FENCE = _FENCE.values(lease_until=func.clock_timestamp() + _LENGTH)
 
 
 def account_of(row: Row[Any]) -> AccountRow:
@@ -76,10 +80,12 @@ def fence(conn: Connection, lease: Lease, length: timedelta) -> Lease:
 
     The lease that is returned has heard every ring so far.
     """
-    # One round trip where it counts; on SQLite asking for the time costs none.
-    at = func.clock_timestamp() if conn.dialect.name == "postgresql" else db_now(conn)
     mine = {"b_name": lease.account, "b_token": lease.token, "b_owner": lease.owner}
-    row = conn.execute(_FENCE.values(lease_until=at + length), mine).one_or_none()
+    # One round trip where it counts; on SQLite asking for the time costs none.
+    if conn.dialect.name == "postgresql":
+        row = conn.execute(_PG_FENCE, {**mine, "b_length": length}).one_or_none()
+    else:
+        row = conn.execute(_FENCE, {**mine, "b_until": db_now(conn) + length}).one_or_none()
     if row is None:
         raise LeaseLost(f"the lease of {lease.account} went to another worker")
     until = row.lease_until

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from worker.domain.audit import Event
 from worker.domain.breakers import Breakers, Tally, Trip, Tripped, judge
@@ -17,6 +17,8 @@ from worker.store.chain import append
 from worker.store.models import JOBS
 from worker.store.moves import job_entry, move
 from worker.store.rows import TALLY, waiting_columns
+
+_KEEP = update(JOBS).where(JOBS.c.id == bindparam("b_id")).values(tally=bindparam("b_tally"))
 
 
 def watch(
@@ -54,8 +56,8 @@ def count_ended(
 
 def doubt(conn: Connection, lease: Lease, job: Job, why: str) -> None:
     """Pause a job to ask whether its list is the right one; it is noted that it was asked."""
-    kept = {"tally": TALLY.dump_json(replace(job.tally, asked=True)).decode()}
-    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(kept))
+    asked = replace(job.tally, asked=True)
+    conn.execute(_KEEP, {"b_id": job.id, "b_tally": TALLY.dump_json(asked).decode()})
     _pause(conn, lease, job, Tripped(trip=Trip.PAUSE, why=why))
 
 
@@ -97,8 +99,7 @@ def _shows_project(one: Done) -> bool:
 def _count(conn: Connection, lease: Lease, job: Job, now: Tally, rules: Breakers) -> bool:
     if now == job.tally:
         return False
-    kept = {"tally": TALLY.dump_json(now).decode()}
-    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(kept))
+    conn.execute(_KEEP, {"b_id": job.id, "b_tally": TALLY.dump_json(now).decode()})
     tripped = judge(rules, job.tally, now)
     if tripped is None or job.stopping or job.dry_run or job.state not in PAUSABLE:
         return False

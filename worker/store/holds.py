@@ -5,7 +5,19 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.domain.audit import Entry, Event, account_chain
@@ -17,6 +29,7 @@ from worker.domain.steps import DELETIONS
 from worker.ports import Item, Job, Lease, NewHold, Remeasured, Spared, Who
 from worker.store import cascade, entries
 from worker.store.accounts import ensure_account, fence
+from worker.store.among import among
 from worker.store.base import MOST_ID
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
@@ -30,6 +43,18 @@ _CHUNK = 500
 _SHOWN = 5
 _WENT = ("deleted", "deleted_with_parent", "unknown")
 _PROMISED = tuple(state.value for state in HOLDING - {JobState.AWAITING_CONFIRMATION})
+
+
+def _live(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+    unended = or_(HOLDS.c.expires_at.is_(None), HOLDS.c.expires_at > now)
+    return and_(HOLDS.c.removed_at.is_(None), unended)
+
+
+_HELD = select(HOLDS.c.external_id).where(
+    HOLDS.c.account == bindparam("b_account"),
+    among(HOLDS.c.external_id, "b_names"),
+    _live(bindparam("b_now", type_=HOLDS.c.expires_at.type)),
+)
 
 
 class SqlHolds:
@@ -148,13 +173,11 @@ def held_jobs(conn: Connection, account: str, items: Sequence[Item], now: dateti
     """The jobs among whose items, about to be deleted, one is held by now."""
     about = [item for item in items if item.progress.step in DELETIONS]
     ids = {_ids(item) for item in about}
-    names = sorted({name for pair in ids for name in pair if name})
+    names = [name for pair in ids for name in pair if name]
     if not names:
         return set()
-    wanted = select(HOLDS.c.external_id).where(
-        HOLDS.c.account == account, HOLDS.c.external_id.in_(names), _live(now)
-    )
-    held = set(conn.execute(wanted).scalars())
+    asked = {"b_account": account, "b_names": names, "b_now": now}
+    held = set(conn.execute(_HELD, asked).scalars())
     return {item.job_id for item in about if held & set(_ids(item))}
 
 
@@ -170,11 +193,6 @@ def _read(conn: Connection, account: str) -> Holds:
         .order_by(HOLDS.c.id.desc())
     )
     return Holds(by_id={row.external_id: hold_of(row) for row in rows})
-
-
-def _live(now: datetime) -> ColumnElement[bool]:
-    unended = or_(HOLDS.c.expires_at.is_(None), HOLDS.c.expires_at > now)
-    return and_(HOLDS.c.removed_at.is_(None), unended)
 
 
 def _ids(item: Item) -> tuple[str, str]:

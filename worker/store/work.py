@@ -13,6 +13,7 @@ from worker.domain.steps import DELETIONS, TOGETHER, Settle, Step
 from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
 from worker.store import brakes, cascade, entries, takeover
 from worker.store.accounts import fence, lock_account, next_due
+from worker.store.among import among
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.changes import write_items
@@ -31,13 +32,13 @@ _JOBS = (
     select(JOBS)
     .where(
         JOBS.c.account == bindparam("b_account"),
-        _IN_HAND | JOBS.c.id.in_(bindparam("b_ids", expanding=True)),
+        _IN_HAND | among(JOBS.c.id, "b_ids"),
     )
     .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
 )
 _OPEN = (
     update(ITEMS)
-    .where(ITEMS.c.id.in_(bindparam("b_ids", expanding=True)), ITEMS.c.state.in_(_OPENABLE))
+    .where(among(ITEMS.c.id, "b_ids"), ITEMS.c.state.in_(_OPENABLE))
     .values(state=ItemState.SENT.value, token=bindparam("b_token"), due_at=None)
 )
 
