@@ -24,8 +24,8 @@ from worker.domain.outcomes import Verdict
 from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.tokens import RedisTokens
+from worker.services.flights import was_sent
 from worker.services.permits import MARGIN, closed_for, eases, meant, waiting_for
-from worker.services.slice import was_sent
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
 from worker.store.chain import append

@@ -7,12 +7,12 @@ A slice never sleeps for a permit: it ends, and says when the account is due aga
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from worker.domain.bulk import Stage
-from worker.domain.calls import Answer, Call
+from worker.domain.calls import Answer
 from worker.domain.limits import Grant, Permit, WaitReason
 from worker.domain.outcomes import Verdict
 from worker.domain.states import Waiting
@@ -20,6 +20,7 @@ from worker.ports import Batch, Committed, Done, Item, Job, Lease, WaitingOn
 from worker.ratelimit.port import GateClosed
 from worker.services import chunks
 from worker.services.choose import Work
+from worker.services.flights import Flight, Flights, was_sent
 from worker.services.permits import Permits, waiting_for
 from worker.services.proof import proof_of, reads_pages, waits_for_proof
 from worker.services.queue import Queue
@@ -35,17 +36,6 @@ GATE_RETRY = timedelta(seconds=2)
 UNANSWERED = frozenset({Verdict.NOT_SENT, Verdict.UNAVAILABLE, Verdict.AMBIGUOUS})
 OUTAGE_AFTER = 10
 """Calls in a row without an answer, after which the provider counts as down."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Flight:
-    """A call that is under way, its permit, and its task."""
-
-    work: Work
-    job: Job
-    permit: Permit
-    task: asyncio.Task[Answer]
-    known: Mapping[int, frozenset[tuple[str, str]]]  # planned children by project item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,15 +58,16 @@ class Slice:
     heard: bool = False  # whether the provider answered one of this slice's calls
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
+    flights: Flights = field(init=False)
     _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
+    _more: bool = False  # there are permits to be had for another wave
     _failures: int = 0  # calls in a row without an answer
-    _flying: list[Flight] = field(default_factory=list)
     _done: list[Done] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.permits = Permits(self.tools)
+        self.permits, self.flights = Permits(self.tools), Flights(self.tools)
 
     async def run(self) -> Ending:
         """Work until nothing is due, permits run out or the time is over."""
@@ -89,10 +80,12 @@ class Slice:
             else:
                 queue.clear()
             chosen = await self._take(queue)
-            if self._done or chosen or self._flying:
+            if self._done or chosen or self.flights:
                 chosen = await self._commit(chosen, queue)
-            self._flying += [self._start(*pair, queue) for pair in chosen]
-            if self._flying:
+            self._start(chosen, queue)
+            if self._more:
+                continue  # the next wave is committed while this one is under way
+            if self.flights:
                 await self._collect()
             elif queue.is_dry or not self._may_start() or not await time.is_left():
                 return self._end or Ending()
@@ -104,8 +97,10 @@ class Slice:
 
     async def _take(self, queue: Queue) -> list[tuple[Work, Permit]]:
         """Pair due work with permits; what was not granted stays in the queue."""
-        places = (self.tools.facts.in_flight if self.calm else 1) - len(self._flying)
-        want = min(max(places, 0), len(queue)) if self._may_start() else 0
+        places = (self.tools.facts.in_flight if self.calm else 1) - len(self.flights)
+        due = min(max(places, 0), len(queue)) if self._may_start() else 0
+        want = min(due, self.flights.wave)
+        self._more = False
         try:
             grant = await self.permits.take(want, self.lease.now)
         except GateClosed as closed:
@@ -113,10 +108,11 @@ class Slice:
             return []
         if len(grant.permits) < want and grant.reason is not None:
             self._stop_for(grant)
+        self._more = len(grant.permits) == want < due
         return [(queue.pop(), permit) for permit in grant.permits]
 
     def _stop_for(self, grant: Grant) -> None:
-        if grant.reason is WaitReason.IN_FLIGHT and (self._flying or grant.permits):
+        if grant.reason is WaitReason.IN_FLIGHT and (self.flights or grant.permits):
             return  # places come back as our own calls do
         waiting = waiting_for(grant, self.lease.now, self.permits.purses)
         self._end = Ending(wake_after=grant.wait, waiting=waiting)
@@ -157,34 +153,17 @@ class Slice:
                 self.permits.give_back(permit, used=False)
         return opened
 
-    def _start(self, work: Work, permit: Permit, queue: Queue) -> Flight:
-        call = asyncio.create_task(self._send(work.call, self._renewed))
-        job = self.jobs[work.job_id]
-        return Flight(work=work, job=job, permit=permit, task=call, known=queue.known)
-
-    async def _send(self, call: Call, renewed: float) -> Answer:
-        """Make the call, unless it could still be under way when the lease has run out.
-
-        So a process that was frozen after its commit sends nothing behind the next holder's back.
-        """
-        left = self.tools.lease.total_seconds() - (self.tools.clock() - renewed)
-        if left < self.tools.facts.call_timeout.total_seconds():
-            said = "not sent: this worker stood still for too long"
-            return Answer(verdict=Verdict.NOT_SENT, error_class="stale", message=said)
-        return await self.tools.provider.perform(call)
+    def _start(self, chosen: Iterable[tuple[Work, Permit]], queue: Queue) -> None:
+        for work, permit in chosen:
+            job = self.jobs[work.job_id]
+            self.flights.start(work, permit, job, known=queue.known, renewed=self._renewed)
 
     async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""
-        tasks = [flight.task for flight in self._flying]
-        landed, rest = await asyncio.wait(
-            tasks, timeout=RENEW, return_when=asyncio.FIRST_COMPLETED
-        )
-        if landed and rest:
-            await asyncio.wait(rest, timeout=self._linger(landed))
-        for flight in [flight for flight in self._flying if flight.task.done()]:
+        for flight in await self.flights.landed(within=RENEW, commit_takes=self._took):
             answer = flight.task.result()
             done = await self._result(flight, answer)
-            self._flying.remove(flight)  # only now: whatever breaks before leaves it to `land`
+            self.flights.forget(flight)  # only now: whatever breaks before leaves it to `land`
             self.permits.give_back(flight.permit, used=was_sent(answer), quota=answer.quota)
             self._done.append(done)
             self._judge(answer)
@@ -197,11 +176,6 @@ class Slice:
                 await self.permits.obey(answer, self.lease.now)
             except GateClosed as closed:
                 self._end = self._end or closed_gate(closed)
-
-    def _linger(self, landed: Collection[asyncio.Task[Answer]]) -> float:
-        """Seconds to wait for more of a wave: one commit for many costs little more than one."""
-        slowest = max(task.result().duration for task in landed)
-        return min(self._took / 2, slowest / timedelta(seconds=16))
 
     async def _result(self, flight: Flight, answer: Answer) -> Done:
         facts, jitter = self.tools.facts, self.tools.jitter()
@@ -259,9 +233,7 @@ class Slice:
     async def land(self) -> list[Done]:
         """After the slice broke off: wait for the calls in flight; all answers are late now."""
         late, self._done = self._done, []
-        flying, self._flying = self._flying, []
-        for flight in flying:
-            answer = await flight.task
+        for flight, answer in await self.flights.last():
             self.permits.give_back(flight.permit, used=was_sent(answer), quota=answer.quota)
             late.append(Done(job_id=flight.work.job_id, call=flight.work.call, answer=answer))
         with contextlib.suppress(Exception):  # permits that are not handed back expire
@@ -284,11 +256,6 @@ def _is_open(work: Work, committed: Committed) -> bool:
     if is_listing(work):
         return work.job_id in committed.listing
     return all(item.id in committed.opened for item in work.items)
-
-
-def was_sent(answer: Answer) -> bool:
-    """Whether the provider may have counted this call."""
-    return answer.verdict is not Verdict.NOT_SENT and answer.error_class != "credentials"
 
 
 def _has_moved(job: Job, jobs: Mapping[str, Job]) -> bool:

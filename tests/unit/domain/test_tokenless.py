@@ -7,7 +7,7 @@ from worker.domain.decide import decide
 from worker.domain.outcomes import Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.steps import Case, GoOn, Progress, Step
-from worker.services.slice import was_sent
+from worker.services.flights import was_sent
 
 CASE = Case(seen=Seen(target=Target(kind=PROJECT, external_id="1")))
 

@@ -1,0 +1,93 @@
+"""The calls of a slice that are under way: each with its permit, and behind its intent."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from worker.domain.calls import Answer, Call
+from worker.domain.limits import Permit
+from worker.domain.outcomes import Verdict
+from worker.ports import Job
+from worker.services.choose import Work
+from worker.services.tools import Tools
+
+LEAST_WAVE = 25
+"""Calls that are worth a commit of their own while others are under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Flight:
+    """A call that is under way, its permit, and its task."""
+
+    work: Work
+    job: Job
+    permit: Permit
+    task: asyncio.Task[Answer]
+    known: Mapping[int, frozenset[tuple[str, str]]]  # planned children by project item
+
+
+@dataclass(slots=True)
+class Flights:
+    """Calls from their start until they are taken in."""
+
+    tools: Tools
+    _open: list[Flight] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def wave(self) -> int:
+        """Calls that one commit opens at most: half of all fly while the others are written."""
+        return max(self.tools.facts.in_flight // 2, LEAST_WAVE)
+
+    def start(
+        self,
+        work: Work,
+        permit: Permit,
+        job: Job,
+        *,
+        known: Mapping[int, frozenset[tuple[str, str]]],
+        renewed: float,
+    ) -> None:
+        """Send a call whose intent was committed with the lease as `renewed`."""
+        task = asyncio.create_task(self._send(work.call, renewed))
+        self._open.append(Flight(work=work, job=job, permit=permit, task=task, known=known))
+
+    async def _send(self, call: Call, renewed: float) -> Answer:
+        """Make the call, unless it could still be under way when the lease has run out.
+
+        So a process that was frozen after its commit sends nothing behind the next holder's back.
+        """
+        left = self.tools.lease.total_seconds() - (self.tools.clock() - renewed)
+        if left < self.tools.facts.call_timeout.total_seconds():
+            said = "not sent: this worker stood still for too long"
+            return Answer(verdict=Verdict.NOT_SENT, error_class="stale", message=said)
+        return await self.tools.provider.perform(call)
+
+    async def landed(self, *, within: float, commit_takes: float) -> list[Flight]:
+        """Wait for the first call to come back (seconds), and for a few more of its wave.
+
+        One commit for many costs little more than one for one.
+        """
+        tasks = [flight.task for flight in self._open]
+        back, out = await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        if out and 0 < len(back) < self.wave:
+            slowest = max(task.result().duration for task in back)
+            await asyncio.wait(out, timeout=min(commit_takes / 2, slowest / timedelta(seconds=16)))
+        return [flight for flight in self._open if flight.task.done()]
+
+    def forget(self, flight: Flight) -> None:
+        """The call was taken in."""
+        self._open.remove(flight)
+
+    async def last(self) -> list[tuple[Flight, Answer]]:
+        """Wait for all that are still under way, and forget them."""
+        flying, self._open = self._open, []
+        return [(flight, await flight.task) for flight in flying]
+
+
+def was_sent(answer: Answer) -> bool:
+    """Whether the provider may have counted this call."""
+    return answer.verdict is not Verdict.NOT_SENT and answer.error_class != "credentials"
