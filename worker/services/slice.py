@@ -59,6 +59,7 @@ class Slice:
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
     flights: Flights = field(init=False)
+    _rules: Rules = field(init=False)
     _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
@@ -68,6 +69,13 @@ class Slice:
 
     def __post_init__(self) -> None:
         self.permits, self.flights = Permits(self.tools), Flights(self.tools)
+        facts = self.tools.facts
+        self._rules = Rules(
+            catalogue=facts.catalogue,
+            protection=facts.protection,
+            policy=self.tools.policy,
+            filters=facts.filters,
+        )
 
     async def run(self) -> Ending:
         """Work until nothing is due, permits run out or the time is over."""
@@ -178,13 +186,7 @@ class Slice:
                 self._end = self._end or closed_gate(closed)
 
     async def _result(self, flight: Flight, answer: Answer) -> Done:
-        facts, jitter = self.tools.facts, self.tools.jitter()
-        rules = Rules(
-            catalogue=facts.catalogue,
-            protection=facts.protection,
-            policy=self.tools.policy,
-            filters=facts.filters,
-        )
+        rules, jitter = self._rules, self.tools.jitter()
         job = self.jobs.get(flight.job.id, flight.job)
         if is_listing(flight.work):
             items = await off(self.tools.work.match, job.id, ids_shown(answer))

@@ -1,4 +1,4 @@
-"""Writes the columns of many items in one statement; an item that is settled stays as it is."""
+"""Writes columns of many items, one statement for all that change alike; settled ones stay."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,13 +20,20 @@ _MANY = 1_000
 
 
 def write_items(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set columns of items: each row has the item's `id`, and all have the same columns.
+    """Set columns of items: each row has the item's `id`, and what is to be set.
 
     Raises RuntimeError if an item has its outcome already: it would end twice.
     """
-    if not rows:
-        return
-    names = tuple(name for name in rows[0] if name != "id")
+    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(row)
+    for columns, some in alike.items():
+        _write_alike(conn, tuple(name for name in columns if name != "id"), some)
+
+
+def _write_alike(
+    conn: Connection, names: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+) -> None:
     if conn.dialect.name == "postgresql":
         written = conn.execute(_pg_write(names), {"rows": json.dumps(rows, default=_plain)})
     else:

@@ -135,15 +135,17 @@ def seen_columns(seen: Seen) -> dict[str, str]:
 
 
 def change_values(change: Change, answer: Answer, now: datetime) -> dict[str, Any]:
-    """The columns of an item after a decision about it, by the answer to a call."""
+    """The columns of an item that a decision about it changes, by the answer to a call."""
     decision = change.decision
     columns: dict[str, Any] = {
         "id": change.item.id,
         "http_status": answer.http_status,
         "provider_code": answer.provider_code,
-        "read_at": now if _was_read(change, answer) else change.item.read_at,
-        **seen_columns(change.seen or change.item.seen),
     }
+    if _was_read(change, answer):
+        columns["read_at"] = now
+    if change.seen is not None:
+        columns |= seen_columns(change.seen)
     match decision:
         case Settle():
             ended = change.item.progress

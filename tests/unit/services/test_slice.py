@@ -462,3 +462,45 @@ async def test_other_answers_pause_nothing(status: int | None) -> None:
     await bench.work()
 
     assert bench.store.paused == []
+
+
+# --- waves ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("places", "waves"), [(10, [10]), (60, [30, 30])])
+async def test_of_many_places_one_commit_opens_half_so_that_the_others_are_under_way(
+    places: int, waves: list[int]
+) -> None:
+    opened: list[int] = []
+
+    def count(batch: Batch) -> None:
+        opened.extend([len(batch.opens)] if batch.opens else [])
+
+    bench = Bench(
+        script=always(OK),
+        together=places,
+        facts=some_facts(purses=(a_purse(in_flight=places),)),
+        items=[an_item(number) for number in range(1, places + 1)],
+        on_commit=count,
+    )
+
+    await bench.work()
+
+    assert opened == waves
+    assert set(bench.outcomes) == {"deleted"}
+
+
+async def test_the_second_wave_is_committed_while_the_first_is_under_way() -> None:
+    called_before: list[int] = []
+
+    def look(batch: Batch) -> None:
+        done, sent = len(batch.done), len(bench.provider.calls)
+        called_before.extend([sent - done] if batch.opens else [])
+
+    facts = some_facts(purses=(a_purse(in_flight=60),))
+    items = [an_item(number) for number in range(1, 61)]
+    bench = Bench(script=always(OK), facts=facts, items=items, together=60, on_commit=look)
+
+    await bench.work()
+
+    assert called_before == [0, 30]
