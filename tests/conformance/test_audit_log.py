@@ -230,3 +230,19 @@ def test_a_page_is_a_range_of_the_index_that_leads_it(
     (index,) = [index for index in AUDIT.indexes if index.name == found]
     assert [column.name for column in index.columns][:1] == [*lead, "at"][:1]
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_pages_asked_for_one_after_another_are_soon_planned_no_more(database: Database) -> None:
+    write(database, [an_entry(number) for number in range(500)])
+    after = cursor_of(entries_of(database)[0], Filter())
+    for _ in range(12):
+        list(query(database, Filter(), limit=1, after=after))
+
+    asked = "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+    with database.read() as connection:
+        pages = f"{asked} WHERE statement LIKE '%%(%%.at, %%.id) >%%'"
+        ((kept, anew),) = connection.exec_driver_sql(pages).all()
+
+    assert anew == 5  # as many as PostgreSQL compares with
+    assert kept > 0

@@ -21,6 +21,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     literal,
+    literal_column,
     select,
     text,
     tuple_,
@@ -107,12 +108,14 @@ def selected(wanted: Filter, limit: int | None, *, goes_on: bool, dialect: str) 
     if limit is None:
         bare = [arm.order_by(None) for arm in arms]
         return arms[0] if len(arms) == 1 else union_all(*bare).order_by(text("at"), text("id"))
-    pages = [arm.limit(limit) for arm in arms]
+    # No parameter: PostgreSQL would plan each page anew.
+    most: ColumnElement[int] = literal_column(str(limit))
+    pages = [arm.limit(most) for arm in arms]
     if len(pages) == 1:
         return pages[0]
     # SQLite takes no order inside of an arm unless it is a subquery.
     merged = union_all(*(select(page.subquery()) for page in pages))
-    page = merged.order_by(text("at"), text("id")).limit(limit).subquery()
+    page = merged.order_by(text("at"), text("id")).limit(most).subquery()
     rows = _ALL.join(page, page.c.id == _E.id)
     return rows.order_by(page.c.at, page.c.id)
 
