@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
@@ -107,7 +108,7 @@ def stored(
 def cursor_of(entry: AuditEntry | Stored, wanted: Filter) -> str:
     """The cursor to go on after this entry, or row of `stored`."""
     micros = (entry.at - _EPOCH) // _MICRO
-    return _encode(f"{micros}.{entry.id}.{_digest(wanted)}")
+    return _encode(f"{micros}.{entry.id}.{_about(wanted)}")
 
 
 def calls_since(database: Database, account: str, since: datetime) -> list[datetime]:
@@ -157,10 +158,14 @@ def _entry(row: Stored) -> AuditEntry:
     return AuditEntry._make(fields)
 
 
-def _digest(wanted: Filter) -> str:
+def _about(wanted: Filter) -> str:
     """What the query is about; an age such as 7d is another time on every page."""
-    about = replace(wanted, since=None, until=None)
-    named = json.dumps(asdict(about), default=str, sort_keys=True)
+    return _digest(replace(wanted, since=None, until=None))
+
+
+@lru_cache(maxsize=64)
+def _digest(wanted: Filter) -> str:
+    named = json.dumps(asdict(wanted), default=str, sort_keys=True)
     return hashlib.sha256(named.encode()).hexdigest()[:8]
 
 
@@ -179,6 +184,6 @@ def _read_cursor(cursor: str, wanted: Filter) -> Place:
         place = (_EPOCH + int(micros) * _MICRO, int(number))
     except (binascii.Error, ValueError, OverflowError):
         raise wrong from None
-    if digest != _digest(wanted) or _encode(f"{int(micros)}.{place[1]}.{digest}") != cursor:
+    if digest != _about(wanted) or _encode(f"{int(micros)}.{place[1]}.{digest}") != cursor:
         raise wrong
     return place
