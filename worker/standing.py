@@ -9,7 +9,7 @@ from worker.bootstrap import Desk
 from worker.config.sections import Policy
 from worker.domain.errors import BulkdelError
 from worker.policies import check_policy, schedule_of
-from worker.ports import PolicyRow, SlotEnd, SlotRow
+from worker.ports import Job, PolicyRow, RunRow, SlotEnd, SlotRow
 from worker.services.policies import overdue
 from worker.store.policies import Policies
 
@@ -18,16 +18,24 @@ LOOKED_BACK = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run of a policy, and the slot it stands for; none if it was by hand."""
+
+    job: Job
+    slot: datetime | None
+    outcomes: str  # of its items, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """One policy: its schedule, its coming and last slots, and its alarms."""
+    """One policy: its schedule, its coming slots, its last ones and runs, and its alarms."""
 
     policy: Policy
     words: str  # its schedule in English
     next: tuple[datetime, ...]
     known: bool  # a beat has seen it
     last: SlotRow | None = None
-    state: str = ""  # of the job of the last slot
-    outcomes: str = ""  # of its items, in words
+    runs: tuple[Run, ...] = ()  # the last by hand, if none came after it; the last by schedule
     missed: int = 0  # slots, ever
     last_missed: SlotRow | None = None  # among the last twenty
     overdue: datetime | None = None  # it should have run then, and nobody decided about it
@@ -63,16 +71,13 @@ def _standing(desk: Desk, policy: Policy, row: PolicyRow | None, now: datetime) 
     except BulkdelError as error:
         fault = error.what
     slots = store.slots(policy.name, LOOKED_BACK)
-    last = slots[0] if slots else None
-    job = desk.jobs.get(last.job_id) if last is not None and last.job_id else None
     return Standing(
         policy=policy,
         words=schedule.words(),
         next=tuple(islice(schedule.after(now), NEXT)),
         known=row is not None,
-        last=last,
-        state=job.state.value if job is not None else "",
-        outcomes="" if job is None else _outcomes(desk, job.id),
+        last=slots[0] if slots else None,
+        runs=tuple(_run(desk, one) for one in store.newest_runs(policy.name)),
         missed=store.misses(policy.name),
         last_missed=next((slot for slot in slots if slot.ended is SlotEnd.MISSED), None),
         overdue=None if row is None else overdue(row.schedule, row.through, now),
@@ -80,6 +85,7 @@ def _standing(desk: Desk, policy: Policy, row: PolicyRow | None, now: datetime) 
     )
 
 
-def _outcomes(desk: Desk, job_id: str) -> str:
-    counts = desk.jobs.counts(job_id).by_outcome
-    return ", ".join(f"{outcome} {count:,}" for outcome, count in counts.items())
+def _run(desk: Desk, row: RunRow) -> Run:
+    counts = desk.jobs.counts(row.job_id).by_outcome
+    outcomes = ", ".join(f"{outcome} {count:,}" for outcome, count in counts.items())
+    return Run(job=desk.jobs.get(row.job_id), slot=row.slot, outcomes=outcomes)

@@ -108,6 +108,21 @@ def test_a_run_is_a_job_with_the_policys_name_selection_and_guard(place: Place) 
     assert not job.options.confirms_itself
 
 
+def test_the_last_run_is_told_whoever_started_it_beside_the_last_by_schedule(place: Place) -> None:
+    by_hand = place.policies.run("clean").job
+    assert [(run.job.id, run.slot) for run in place.standing().runs] == [(by_hand.id, None)]
+
+    place.known_since(timedelta(minutes=1))
+    place.policies.settle("clean")
+    row = place.slots()[-1]
+    assert [(run.job.id, run.slot) for run in place.standing().runs] == [(row.job_id, row.slot)]
+
+    again = place.policies.run("clean").job
+    place.policies.run("clean", dry_run=True)  # a preview is no run
+    told = [(run.job.id, run.slot) for run in place.standing().runs]
+    assert told == [(again.id, None), (row.job_id, row.slot)]
+
+
 def test_deciding_twice_changes_nothing(place: Place) -> None:
     place.known_since(timedelta(minutes=3))
     place.policies.settle("clean")

@@ -11,7 +11,7 @@ from worker.cli.output import Output, everywhere, talks
 from worker.cli.params import plan_options
 
 if TYPE_CHECKING:
-    from worker.standing import Standing
+    from worker.standing import Run, Standing
 
 
 @click.command(short_help="List the policies: next runs, last run, misses.")
@@ -104,6 +104,7 @@ def policy_view(one: "Standing") -> dict[str, Any]:
     from worker.services.views import iso
 
     given, last = one.policy, one.last
+    states = {run.job.id: run.job.state.value for run in one.runs}
     return {
         "name": given.name,
         "account": given.account,
@@ -118,9 +119,10 @@ def policy_view(one: "Standing") -> dict[str, Any]:
             "slot": iso(last.slot),
             "ended": last.ended.value,
             "job_id": last.job_id,
-            "state": one.state or None,
+            "state": states.get(last.job_id or ""),
             "why": last.why or None,
         },
+        "last_run": next((_run_view(run) for run in one.runs), None),
         "missed": one.missed,
         "alarm": one.alarm or None,
     }
@@ -136,16 +138,38 @@ def standing_lines(one: "Standing") -> Iterator[str]:
     yield f"when     {one.words}"
     for number, slot in enumerate(one.next):
         yield f"{'next' if not number else '':<8} {local(slot, zone)}"
-    if one.last is None:
-        yield f"last     {'never' if one.known else 'never: no beat has seen it yet'}"
-    elif one.last.job_id is not None:
-        came = f" ({one.outcomes})" if one.outcomes else ""
-        yield f"last     {local(one.last.slot, zone)}  job {one.last.job_id}: {one.state}{came}"
+    for number, last in enumerate(_last_runs(one, zone)):
+        yield f"{'last' if not number else '':<8} {last}"
     if one.last_missed is not None:
         missed = one.last_missed
         yield f"missed   {one.missed} in all; {local(missed.slot, zone)}: {missed.why}"
     if one.alarm:
         yield f"ALARM    {one.alarm}"
+
+
+def _run_view(run: "Run") -> dict[str, Any]:
+    from worker.services.views import iso
+
+    return {
+        "job_id": run.job.id,
+        "state": run.job.state.value,
+        "at": iso(run.job.created_at),
+        "slot": iso(run.slot),
+        "actor": run.job.who.name,
+    }
+
+
+def _last_runs(one: "Standing", zone: ZoneInfo) -> Iterator[str]:
+    for run in one.runs:
+        came = f" ({run.outcomes})" if run.outcomes else ""
+        said = f"job {run.job.id}: {run.job.state.value}{came}"
+        if run.slot is None:
+            yield f"{local(run.job.created_at, zone)}  {said}, by hand, by {run.job.who.name}"
+        else:
+            yield f"{local(run.slot, zone)}  {said}"
+    if not any(run.slot for run in one.runs):
+        by_itself = "by its schedule never" if one.runs else "never"
+        yield by_itself if one.known else f"{by_itself}: no beat has seen it yet"
 
 
 def _selects(one: "Standing") -> str:

@@ -24,7 +24,7 @@ from worker.ports.jobs import (
     WaitingOn,
     Who,
 )
-from worker.ports.policies import PolicyRow, SlotEnd, SlotRow
+from worker.ports.policies import PolicyRow, RunRow, SlotEnd, SlotRow
 from worker.ports.protocols import (
     AccountStore,
     ChunkStore,
@@ -81,6 +81,7 @@ __all__ = [
     "Provider",
     "RefreshRules",
     "Remeasured",
+    "RunRow",
     "SharedToken",
     "SlotEnd",
     "SlotRow",

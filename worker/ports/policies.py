@@ -34,3 +34,11 @@ class SlotRow:
     at: datetime  # when it was decided
     job_id: str | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A run of a policy: its job, and the slot it stands for; none if it was by hand."""
+
+    job_id: str
+    slot: datetime | None = None

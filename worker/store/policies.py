@@ -7,9 +7,10 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.domain.schedule import Schedule
-from worker.ports import NewJob, PolicyRow, SlotEnd, SlotRow
+from worker.ports import NewJob, PolicyRow, RunRow, SlotEnd, SlotRow
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
+from worker.store.models import JOBS
 from worker.store.policy_tables import POLICIES, POLICY_SLOTS
 
 
@@ -80,6 +81,29 @@ class Policies:
         )
         with self._db.read() as conn:
             return [_slot(row) for row in conn.execute(wanted)]
+
+    def newest_runs(self, name: str) -> Sequence[RunRow]:
+        """The last run by hand, unless a slot had its own since; then that of the last slot.
+
+        A preview is no run.
+        """
+        jobs = (
+            select(JOBS.c.id)
+            .where(JOBS.c.policy == name, JOBS.c.dry_run.is_(False))
+            .order_by(JOBS.c.created_at.desc())
+            .limit(1)
+        )
+        fired = (
+            select(POLICY_SLOTS.c.job_id, POLICY_SLOTS.c.slot)
+            .where(POLICY_SLOTS.c.policy == name, POLICY_SLOTS.c.ended == SlotEnd.FIRED.value)
+            .order_by(POLICY_SLOTS.c.slot.desc())
+            .limit(1)
+        )
+        with self._db.read() as conn:
+            by_slot = [RunRow(job_id=row.job_id, slot=row.slot) for row in conn.execute(fired)]
+            newest = [RunRow(job_id=job_id) for job_id in conn.execute(jobs).scalars()]
+        known = {run.job_id for run in by_slot}
+        return [run for run in newest if run.job_id not in known] + by_slot
 
     def misses(self, name: str) -> int:
         """How many slots of a policy were missed, ever."""

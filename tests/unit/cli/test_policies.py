@@ -51,6 +51,7 @@ def test_the_list_as_json_has_what_the_page_says(bulkdel: Bulkdel) -> None:
         "confirm",
         "next",
         "last",
+        "last_run",
         "missed",
         "alarm",
     ]
@@ -79,6 +80,26 @@ def test_a_policy_says_what_it_takes_along_what_bounds_it_and_what_came_of_its_l
     limits = "at most 500 items, 10 % of the account's projects, 5 times its usual run"
     assert f"guard    {limits}\n" in said
     assert f"job {job.id}: planning" in said
+
+
+def test_a_run_by_hand_is_the_last_one_and_says_by_whom(bulkdel: Bulkdel, played: Played) -> None:
+    by_hand = one(bulkdel("policy", "run", "clean", "--no-wait-plan", "--json"))
+    policy = played.desk.config.policies["clean"]
+    played.desk.submit(request_of(policy, dry_run=True), ())  # a preview is no run
+
+    said, told = bulkdel("policies").stdout, one(bulkdel("policies", "--json"))
+
+    (last,) = [line for line in said.splitlines() if line.startswith("  last ")]
+    assert last.endswith(f"job {by_hand['id']}: planning, by hand, by ada")
+    assert "by its schedule never: no beat has seen it yet" in said
+    assert told["last"] is None
+    assert told["last_run"] == {
+        "job_id": by_hand["id"],
+        "state": "planning",
+        "at": by_hand["created_at"],
+        "slot": None,
+        "actor": "ada",
+    }
 
 
 def test_a_missed_slot_is_told_with_its_reason_and_is_an_alarm(
