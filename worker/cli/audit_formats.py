@@ -14,7 +14,7 @@ from worker.domain.audit import EXPORTED, canonical_at, detail_of
 
 FORMULA = (*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 """What a spreadsheet takes for the beginning of a formula; some take the wide forms, too."""
-
+_CAREFUL = frozenset((" ", *FORMULA))
 COLUMNS = (("AT (UTC)", 19), ("WHAT", 19), ("TARGET", 25), ("WHO", 11))
 GAP = "  "
 _AT, _DETAIL = EXPORTED.index("at"), EXPORTED.index("detail")
@@ -58,7 +58,7 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _wants_care(text: str) -> bool:
-    return not text.isprintable() or text.startswith((" ", *FORMULA))
+    return text[:1] in _CAREFUL or not text.isprintable()
 
 
 @lru_cache(maxsize=1024)
