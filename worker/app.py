@@ -14,6 +14,7 @@ from celery import Celery, signals
 from kombu.exceptions import KombuError
 
 from worker.bootstrap import Desk
+from worker.config.broker import amqp_tls, without_tls
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
 from worker.hearing import Hearing, is_deaf, is_worker
@@ -50,8 +51,8 @@ def make_app(environ: Mapping[str, str]) -> Celery:
     except BulkdelError:
         broker = "redis://127.0.0.1:1/0"  # nothing listens there: a ring is refused
     drop_unreadable()
-    app = Celery("bulkdel", broker=broker, include=["worker.tasks"])
-    app.conf.update(celery_settings())
+    app = Celery("bulkdel", broker=without_tls(broker), include=["worker.tasks"])
+    app.conf.update(celery_settings(), broker_use_ssl=amqp_tls(broker) or False)
     app.steps["consumer"].add(Hearing)
     return app
 

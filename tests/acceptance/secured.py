@@ -17,8 +17,17 @@ import pytest
 from tests.acceptance.stack import Kind, Stack, _environment, start_sandbox
 from tests.acceptance.warm import Warm
 from tests.chaos.network import TlsFiles
-from tests.chaos.servers import OwnPostgres, OwnRedis, _not_root, _other_user
+from tests.chaos.servers import (
+    OwnPostgres,
+    OwnRabbit,
+    OwnRedis,
+    _not_root,
+    _other_user,
+    rabbit_program,
+)
 from tests.services import is_ci
+from worker.cli.doctor_broker import broker_fault
+from worker.config.settings import Settings
 from worker.sandbox.client import Control
 from worker.store.migrate import upgrade
 
@@ -125,6 +134,51 @@ class SecuredRedis(OwnRedis):
     def _address(self, user: str, word: str, trusts: Path) -> str:
         asked = f"ssl_cert_reqs=required&ssl_ca_certs={trusts}"
         return f"rediss://{user}:{word}@127.0.0.1:{self.port}/0?{asked}"
+
+
+class SecuredRabbit(OwnRabbit):
+    """One that takes TLS alone, and nobody but one user."""
+
+    def __init__(self, home: Path, tls: TlsFiles) -> None:
+        super().__init__(home)
+        self.password = password()
+        self._tls = tls
+        settings = {
+            "listeners.tcp": "none",
+            "listeners.ssl.local": f"127.0.0.1:{self.port}",
+            "ssl_options.cacertfile": tls.certificate,
+            "ssl_options.certfile": tls.certificate,
+            "ssl_options.keyfile": tls.key,
+            "ssl_options.verify": "verify_none",
+            "default_user": NAME,
+            "default_pass": self.password,
+        }
+        told = self.home / "secured.conf"
+        told.write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+        for name in ("RABBITMQ_NODE_PORT", "RABBITMQ_NODE_IP_ADDRESS"):
+            del self.env[name]  # they would open a port without TLS
+        self.env["RABBITMQ_CONFIG_FILE"] = str(told)
+
+    @property
+    def url(self) -> str:
+        return self.address()
+
+    def address(self, *, trusts: Path | None = None) -> str:
+        """How it is reached; `trusts` is another certificate than the server's own."""
+        known = trusts or self._tls.certificate
+        place = f"{NAME}:{self.password}@127.0.0.1:{self.port}"
+        return f"amqps://{place}//?ssl_cert_reqs=required&ssl_ca_certs={known}"
+
+    def answers(self) -> bool:
+        return broker_fault(Settings(broker_url=self.url)) is None
+
+
+def secured_rabbit(home: Path, tls: TlsFiles) -> SecuredRabbit:
+    """One that is not started yet; without the program its tests are skipped, or fail in CI."""
+    if rabbit_program() is None:
+        reason = "no rabbitmq-server is installed"
+        pytest.fail(reason) if is_ci() else pytest.skip(reason)
+    return SecuredRabbit(home, tls)
 
 
 def tls_program() -> Path:

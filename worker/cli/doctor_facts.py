@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from worker.bootstrap import Desk
 from worker.cli.desk import SilentBell
+from worker.cli.doctor_broker import broker_fault
 from worker.config.accounts import Account, Config
 from worker.config.accounts import load as load_config
 from worker.config.settings import Settings
@@ -39,7 +40,6 @@ from worker.store.engine import Database, database_url, now, schema_revision
 from worker.wiring import addresses
 
 KNOCK_WITHIN = 2.0
-AMQP_PORT = 5672
 BUSY = frozenset({"windows", "per_day"})
 HANDED_IN = ("/run/secrets/", "/var/run/secrets/")
 """Where containers are handed their secrets: readable by all inside, and nobody else is inside."""
@@ -242,23 +242,6 @@ async def _asked(url: str) -> tuple[str | None, bool | None]:
     if persistence.get("aof_enabled"):
         return policy, True
     return policy, None if saves is None else bool(saves)
-
-
-def broker_fault(settings: Settings) -> Fault | None:
-    """Whether a broker of its own can be knocked at; Redis is looked at elsewhere."""
-    parts = urlsplit(settings.broker_url or "")
-    if parts.scheme not in {"amqp", "amqps", "pyamqp"}:
-        return None
-    try:
-        place = (parts.hostname or "127.0.0.1", parts.port or AMQP_PORT)
-        socket.create_connection(place, timeout=KNOCK_WITHIN).close()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or type(error).__name__
-        return Fault(
-            what=f"the broker does not answer: {why}",
-            fix="start it, or correct BULKDEL_BROKER_URL",
-        )
-    return None
 
 
 def _open_files() -> int | None:

@@ -208,7 +208,8 @@ def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
 
 def _check_servers(settings: "Settings") -> None:
     """Say at the start what Celery would only repeat every few seconds, in its own words."""
-    from worker.cli.doctor_facts import broker_fault, redis_facts
+    from worker.cli.doctor_broker import broker_fault
+    from worker.cli.doctor_facts import redis_facts
     from worker.domain.errors import Unreachable
 
     for fault in (redis_facts(settings).fault, broker_fault(settings)):

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from worker.config.broker import amqp_tls
 from worker.config.values import OUR_PREFIX, TEST_PREFIX, Doc, did_you_mean
 from worker.domain.errors import InvalidInput
 
@@ -52,7 +53,7 @@ class Settings(BaseModel):
     broker_url: Annotated[str | None, Doc(type="address", default="the Redis URL")] = Field(
         default=None,
         repr=False,
-        description="Celery's broker: Redis, or RabbitMQ (amqp://…).",
+        description="Celery's broker: Redis, or RabbitMQ (amqp://…, or amqps://… for TLS).",
     )
     config: Path = Field(
         default=Path("bulkdel.toml"), description="File of the accounts, purses and policies."
@@ -132,6 +133,7 @@ class Settings(BaseModel):
         if url is not None and "://" not in url:
             message = "must be an address such as redis://… or amqp://…"
             raise ValueError(message)
+        amqp_tls(url or "")
         return url
 
     @field_validator("log_level", mode="before")
