@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from worker.processes import Child, ChildSpec, spawn, start_identity
+from worker.processes import HARMLESS, Child, ChildSpec, spawn, start_identity
 from worker.server_program import EmbeddedUnavailable, candidates, choose_program
 
 __all__ = ["Embedded", "EmbeddedUnavailable", "find", "start"]
@@ -57,7 +57,7 @@ class Keeper:
             self.socket.unlink(missing_ok=True)
             # The server inherits the lock: it is held exactly as long as the server lives.
             self.child = spawn(
-                self._command(), needs_secrets=False, log=_log(self.home), keep_open=[lock]
+                self._command(), told=HARMLESS, log=_log(self.home), keep_open=[lock]
             )
             try:
                 _write(self.home, self.socket, self.child.pid)

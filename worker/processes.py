@@ -9,10 +9,18 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
 from worker import leash
+
+EVERYTHING = ("*",)
+"""Of our environment: for who makes calls, as the tokens may be anywhere in there."""
+HARMLESS = ("PATH", "HOME", "TMPDIR", "LANG", "LC_*", "TZ", "LD_LIBRARY_PATH", "PYTHON*")
+"""What a program may need, and what never is a secret."""
+SERVERS = (*HARMLESS, "BULKDEL_*", "PG*", "SSL_CERT_*", "KRB5*", "NO_COLOR", "TERM")
+"""What it takes to reach our own servers. BULKDEL_* are settings of ours, never an account's."""
 
 
 class CannotStart(Exception):
@@ -85,6 +93,7 @@ class ChildSpec:
     argv: tuple[str, ...] = ()
     extra_env: Mapping[str, str] = field(default_factory=dict)
     log: Path | None = None  # stdout and stderr are appended there; None: they are ours
+    told: Sequence[str] = EVERYTHING  # of our environment
     outlives: bool = False  # asked to end only when the others are gone: they talk to it
     begin: Callable[[], Child] | None = None  # starts it instead of `argv`; raises CannotStart
 
@@ -93,7 +102,7 @@ class ChildSpec:
         try:
             if self.begin is not None:
                 return self.begin()
-            return spawn(self.argv, extra_env=self.extra_env, log=self.log)
+            return spawn(self.argv, extra_env=self.extra_env, told=self.told, log=self.log)
         except OSError as error:
             raise CannotStart(f"{self.name} cannot be started: {error}") from error
 
@@ -102,14 +111,14 @@ def spawn(
     argv: Sequence[str],
     *,
     extra_env: Mapping[str, str] | None = None,
-    needs_secrets: bool = True,
+    told: Sequence[str] = EVERYTHING,
     log: Path | None = None,
     keep_open: Sequence[int] = (),
 ) -> Child:
     """Start `argv` in a session of its own, so that Ctrl-C does not reach it, on our leash.
 
     Only from the main thread: the kernel takes the end of the starting thread for our end.
-    A program that needs no secrets is not told of our environment, which may hold some.
+    Of our environment, which may hold secrets, it is told what `told` names.
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("processes are started from the main thread only")
@@ -120,19 +129,20 @@ def spawn(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={**(os.environ if needs_secrets else _harmless()), **(extra_env or {})},
+            env={**environment_of(told), **(extra_env or {})},
             pass_fds=tuple(keep_open),
             start_new_session=True,
         )
     return Child(process)
 
 
-HARMLESS = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
-"""What a program may need of an environment, and what never is a secret."""
-
-
-def _harmless() -> dict[str, str]:
-    return {name: os.environ[name] for name in HARMLESS if name in os.environ}
+def environment_of(told: Sequence[str]) -> dict[str, str]:
+    """Our environment, as far as these patterns name it."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatchcase(name, pattern) for pattern in told)
+    }
 
 
 def _opened(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:

@@ -24,7 +24,7 @@ from worker.domain.calls import Target
 from worker.domain.errors import InvalidInput, Unreachable
 from worker.domain.outcomes import Outcome
 from worker.embedded import start as start_valkey
-from worker.processes import CannotStart, Child, spawn
+from worker.processes import HARMLESS, CannotStart, Child, spawn
 from worker.sandbox.client import Control
 from worker.services.demo import Deletion, Ending
 from worker.store.audit_log import Filter, query
@@ -171,7 +171,8 @@ def _sandbox(ending: contextlib.ExitStack, home: Path, projects: int) -> str:
     options = [part for name, count in amounts.items() for part in (f"--{name}", str(count))]
     ours = ["--organization", ORGANIZATION, "--token", TOKEN]
     ours += ["--ledger", str(home / "ledger.jsonl")]
-    sandbox = spawn([sys.executable, "-m", "worker.sandbox", *ours, *options], log=log)
+    command = [sys.executable, "-m", "worker.sandbox", *ours, *options]
+    sandbox = spawn(command, told=HARMLESS, log=log)
     ending.callback(_end, sandbox)
 
     def said() -> str:

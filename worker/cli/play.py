@@ -117,7 +117,7 @@ def beside(settings: "Settings") -> "ChildSpec":
     Without a bulkdel.toml one with this account is written; Refused if there is a file without
     it: that is a person's, and is not changed.
     """
-    from worker.processes import ChildSpec
+    from worker.processes import HARMLESS, ChildSpec
 
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     token = settings.data_dir / "sandbox-token"
@@ -129,6 +129,7 @@ def beside(settings: "Settings") -> "ChildSpec":
         name="sandbox",
         argv=(sys.executable, "-m", "worker.sandbox", *place, *amounts, "--token", SANDBOX_TOKEN),
         log=settings.data_dir / "sandbox.log",
+        told=HARMLESS,
         outlives=True,
     )
 

@@ -110,10 +110,11 @@ def _say_next(out: Output, account: str, *, sandbox: bool) -> None:
 def worker(out: Output, concurrency: int) -> None:
     """Run a worker in the foreground; as many as you like, on any machine."""
     from worker.config.settings import Settings
+    from worker.processes import EVERYTHING
     from worker.programs import worker_argv
 
     settings = Settings.load(os.environ)
-    _become(out, settings, worker_argv(concurrency))
+    _become(out, settings, worker_argv(concurrency), EVERYTHING)
 
 
 @click.command()
@@ -129,10 +130,11 @@ def beat(out: Output) -> None:
       bulkdel beat
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.config.settings import Settings
+    from worker.processes import SERVERS
     from worker.programs import beat_argv
 
     settings = Settings.load(os.environ)
-    _become(out, settings, beat_argv())
+    _become(out, settings, beat_argv(), SERVERS)
 
 
 def environment(settings: "Settings") -> dict[str, str]:
@@ -173,14 +175,14 @@ def _redis(settings: "Settings") -> "Iterator[Embedded | None]":
 
 
 def _children(env: Mapping[str, str], *, workers: int, concurrency: int) -> "list[ChildSpec]":
-    from worker.processes import ChildSpec
+    from worker.processes import SERVERS, ChildSpec
     from worker.programs import beat_argv, worker_argv
 
     names = ["worker"] if workers == 1 else [f"worker {n}" for n in range(1, workers + 1)]
     argv = tuple(worker_argv(concurrency))
     clock = tuple(beat_argv())
     children = [ChildSpec(name=name, argv=argv, extra_env=env) for name in names]
-    return [*children, ChildSpec(name="beat", argv=clock, extra_env=env)]
+    return [*children, ChildSpec(name="beat", argv=clock, extra_env=env, told=SERVERS)]
 
 
 def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
@@ -195,15 +197,19 @@ def _ready_database(settings: "Settings", *, upgrade: bool) -> None:
         database.dispose()
 
 
-def _become(out: Output, settings: "Settings", argv: Sequence[str]) -> NoReturn:
+def _become(
+    out: Output, settings: "Settings", argv: Sequence[str], told: Sequence[str]
+) -> NoReturn:
+    """Go on as another program, which is told of our environment what `told` names."""
+    from worker.processes import environment_of
+
     out.say(f"database   {_without_password(settings.database_url)}")
     _ready_database(settings, upgrade=False)
-    told = environment(settings)
+    ours = environment(settings)
     _check_servers(settings)
-    os.environ.update(told)
-    redis = settings.redis_url or told["BULKDEL_REDIS_URL"]
+    redis = settings.redis_url or ours["BULKDEL_REDIS_URL"]
     out.say(f"redis      {_without_password(redis)}")
-    os.execv(argv[0], list(argv))  # noqa: S606  the command is ours, and no shell reads it
+    os.execve(argv[0], list(argv), {**environment_of(told), **ours})  # noqa: S606  the command is ours, and no shell reads it
 
 
 def _check_servers(settings: "Settings") -> None:

@@ -147,6 +147,30 @@ def test_up_runs_all_and_leaves_nothing_behind(running: Running, home: Path) -> 
 
 
 @pytest.mark.acceptance
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+def test_of_all_that_runs_the_workers_alone_are_told_a_token(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACME_TOKEN", "canary-token")
+    process = running("up", "--sandbox")
+    assert process.stderr is not None
+    lines = (line for line in iter(process.stderr.readline, "") if " runs (process " in line)
+    started = dict(line.strip(" )\n").split(" runs (process ") for line in islice(lines, 4))
+    beat = running("beat")
+    assert beat.stderr is not None
+    assert next(line for line in iter(beat.stderr.readline, "") if "beat.started" in line)
+
+    told = {name: _is_told(pid) for name, pid in {**started, "beat alone": beat.pid}.items()}
+
+    alone = dict.fromkeys(("valkey", "sandbox", "beat", "beat alone"), False)
+    assert told == {"worker": True, **alone}
+
+
+def _is_told(pid: object) -> bool:
+    return b"canary-token" in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.acceptance
 def test_the_demo_proves_what_it_did(running: Running, home: Path) -> None:
     process = running("demo", "--projects", "5", "--json", "--dir", str(home / "kept"))
 
