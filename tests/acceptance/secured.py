@@ -36,6 +36,8 @@ ROLES = ("owner", "work", "read")
 """Of docs/roles.sql."""
 USERS = ("gate", "broker")
 """Of docs/redis-users.conf."""
+QUEUE_IN = 3
+"""The database of Redis that the queue is in: any will do."""
 CLOSED = "hostssl all all 127.0.0.1/32 scram-sha-256\n"
 """All of pg_hba.conf: no way in without TLS and a password."""
 NAME = "bulkdel"
@@ -126,14 +128,14 @@ class SecuredRedis(OwnRedis):
     def url(self) -> str:
         return self._address("admin", self.admin, self._tls.certificate)
 
-    def address(self, user: str, *, trusts: Path | None = None) -> str:
+    def address(self, user: str, *, database: int = 0, trusts: Path | None = None) -> str:
         """How a user reaches it; `trusts` is another certificate than the server's own."""
         known = trusts or self._tls.certificate
-        return self._address(f"bulkdel_{user}", self.passwords[user], known)
+        return self._address(f"bulkdel_{user}", self.passwords[user], known, database)
 
-    def _address(self, user: str, word: str, trusts: Path) -> str:
+    def _address(self, user: str, word: str, trusts: Path, database: int = 0) -> str:
         asked = f"ssl_cert_reqs=required&ssl_ca_certs={trusts}"
-        return f"rediss://{user}:{word}@127.0.0.1:{self.port}/0?{asked}"
+        return f"rediss://{user}:{word}@127.0.0.1:{self.port}/{database}?{asked}"
 
 
 class SecuredRabbit(OwnRabbit):
@@ -213,7 +215,7 @@ def a_secured_stack(home: Path, warm: Warm | None) -> Iterator[Secured]:
         env = _environment() | {
             "BULKDEL_DATABASE_URL": postgres.address("work"),
             "BULKDEL_REDIS_URL": redis.address("gate"),
-            "BULKDEL_BROKER_URL": redis.address("broker"),
+            "BULKDEL_BROKER_URL": redis.address("broker", database=QUEUE_IN),
         }
         sandbox, base_url = start_sandbox(home, _environment())
         ending.callback(sandbox.kill)

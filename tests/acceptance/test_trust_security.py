@@ -14,10 +14,12 @@ from tests.acceptance.secured import Secured, a_secured_stack
 from tests.acceptance.site import Site
 from tests.acceptance.warm import Warm
 from tests.chaos.network import TlsFiles
+from worker.app import make_app
 
 pytestmark = [pytest.mark.number("trust-4"), pytest.mark.xdist_group("secured")]
 
 NOT_REACHED = 9
+WORKERS = 2
 TOLERATED = {"config|get"}
 """What the doctor asks where it may, and does without where it may not."""
 
@@ -26,7 +28,7 @@ TOLERATED = {"config|get"}
 def secured(tmp_path_factory: pytest.TempPathFactory, warm: Warm | None) -> Iterator[Secured]:
     home = tmp_path_factory.mktemp("secured")
     with a_secured_stack(home, warm) as made:
-        made.stack.start_workers(2)
+        made.stack.start_workers(WORKERS)
         yield made
 
 
@@ -47,6 +49,26 @@ def test_a_job_runs_over_tls_with_the_least_rights(secured: Secured, site: Site)
     with secured.redis.client() as redis:
         refused = {str(one["object"]) for one in redis.acl_log()}
     assert refused <= TOLERATED
+
+
+def test_workers_are_asked_and_answer_whatever_the_database_of_the_queue(secured: Secured) -> None:
+    app = make_app(secured.stack.env)
+
+    with app.connection() as broker:
+        answered = app.control.ping(timeout=10, limit=WORKERS, connection=broker)
+
+    assert len(answered or ()) == WORKERS
+
+
+@pytest.mark.parametrize("database", [0, 15])
+def test_the_queue_may_be_in_any_database(secured: Secured, database: int) -> None:
+    url = secured.redis.address("broker", database=database)
+    channel = f"/{database}.celery.pidbox"
+
+    with Redis.from_url(url) as redis, redis.pubsub() as listening:
+        listening.psubscribe(channel)
+        assert listening.get_message(timeout=10) is not None
+        assert redis.publish(channel, "x") == 1
 
 
 @pytest.mark.number(full=True)  # a lease has to end
