@@ -81,6 +81,34 @@ async def test_what_is_protected_is_spared_as_soon_as_it_is_found(stage: Stage) 
     }
 
 
+async def test_projects_without_a_name_hold_no_plan_up(stage: Stage) -> None:
+    await stage.tell("seed", ORGANIZATION, projects=2, names="")
+    await stage.tell("seed", ORGANIZATION, projects=2, names="Bridge {n}")
+
+    job = await stage.run(filters=("status=active",), cascade=("none",))
+
+    assert stage.outcomes(job) == {("project", "deleted"): 4}
+
+
+@pytest.mark.parametrize("cascade", ["none", "tasks"])
+async def test_projects_without_a_name_are_spared_where_names_are_protected(
+    stage: Stage, cascade: str
+) -> None:
+    nameless = await stage.tell("seed", ORGANIZATION, projects=2, names="", tasks=1)
+    named = await stage.tell("seed", ORGANIZATION, projects=2, names="Bridge {n}")
+    config = stage.desk.settings.config
+    rule = 'max_items = 100000\nprotect = { names = ["*KEEP*"] }\n'
+    config.write_text(config.read_text().replace("max_items = 100000\n", rule))
+
+    job = await stage.run([*nameless, *named], cascade=(cascade,))
+
+    assert stage.outcomes(job) == {
+        ("project", "deleted"): 2,
+        ("project", "skipped_protected"): 2,
+    }
+    assert set(await stage.left()) == set(nameless)
+
+
 async def test_a_filter_that_selects_nothing_ends_well_and_says_so(stage: Stage) -> None:
     await stage.tell("seed", ORGANIZATION, projects=4, **SEED)
 

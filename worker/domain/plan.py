@@ -7,10 +7,11 @@ from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from worker.domain.calls import Seen
+from worker.domain.calls import PROJECT, Seen
 from worker.domain.limits import Purse
 
 WORD_DIGITS = 4
+NAMELESS = "it shows no name, and some names are protected"
 
 
 class FindingLevel(StrEnum):
@@ -39,9 +40,14 @@ class Protection:
     names: tuple[str, ...] = ()
 
     def why(self, seen: Seen) -> str:
-        """Which rule spares the object; empty if none does."""
+        """Which rule spares the object; empty if none does.
+
+        A project without a name cannot be held against the patterns, so it is spared by them.
+        """
         if seen.target.external_id in self.ids:
             return f"protected id {seen.target.external_id}"
+        if self.names and not seen.name and seen.target.kind == PROJECT:
+            return NAMELESS
         for pattern in self.names:
             if seen.name and fnmatchcase(seen.name, pattern):
                 return f"protected name pattern {pattern}"

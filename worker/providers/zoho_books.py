@@ -179,7 +179,7 @@ V4 = Dialect(
         status=("status",),
         created=("created_time",),
         modified=("last_modified_time",),
-        optional=frozenset({"status", "modified"}),
+        optional=frozenset({"name", "status", "modified"}),
     ),
     sources=(PROJECT_V4, COMMENTS),
     deletes=MappingProxyType(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.builders import a_child, a_purse, a_seen
 from worker.domain.limits import Purse, Window
-from worker.domain.plan import PlanHash, Protection, price, word_of
+from worker.domain.plan import NAMELESS, PlanHash, Protection, price, word_of
 
 ROW = st.tuples(
     st.integers(0, 10**6),
@@ -173,5 +173,12 @@ def test_what_no_rule_names_is_not_protected(rule: Protection) -> None:
     assert rule.why(a_seen("42", name="Bridge")) == ""
 
 
-def test_a_name_that_nobody_read_matches_no_pattern() -> None:
+def test_a_child_without_a_name_matches_no_pattern() -> None:
     assert Protection(names=("*",)).why(a_child(name="")) == ""
+
+
+def test_a_project_without_a_name_is_spared_where_names_are_protected() -> None:
+    nameless = a_seen("42", name="")
+
+    assert Protection(names=("*KEEP*",)).why(nameless) == NAMELESS
+    assert Protection(ids=frozenset({"7"})).why(nameless) == ""

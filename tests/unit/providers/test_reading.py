@@ -181,9 +181,7 @@ SPOILED: list[tuple[str, Call, Callable[[Body], None]]] = [
     ("projects", LIST, _put("projects", 0, "project_id", value=4.6e14)),
     ("projects", LIST, _put("projects", 0, "project_id", value=-1)),
     ("projects", LIST, _put("projects", 0, "project_id", value=10**5000)),
-    ("projects", LIST, _drop("projects", 0, "project_name")),
     ("projects", LIST, _put("projects", 0, "project_name", value=7)),
-    ("projects", LIST, _put("projects", 0, "project_name", value="")),
     ("projects", LIST, _drop("projects", 0, "created_time")),
     ("projects", LIST, _put("projects", 0, "status", value=1)),
     ("project", READ, _drop("project")),
@@ -216,6 +214,25 @@ def test_a_body_that_is_not_as_it_should_be_is_unreadable(
 
     with pytest.raises(Unreadable):
         read(V4, call, body)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        _drop("projects", 0, "project_name"),
+        _put("projects", 0, "project_name", value=None),
+        _put("projects", 0, "project_name", value=""),
+    ],
+    ids=["missing", "null", "empty"],
+)
+def test_a_project_that_shows_no_name_spoils_no_list(spoil: Callable[[Body], None]) -> None:
+    body = body_of("projects")
+    spoil(body)
+
+    first, *others = read(V4, LIST, body).projects
+
+    assert first.name == ""
+    assert all(other.name for other in others)
 
 
 ANY_JSON = st.recursive(
