@@ -4,14 +4,17 @@ import os
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, Pool, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from worker.domain.errors import InvalidInput, Unreachable
+from worker.store import engine
 from worker.store.engine import Database, now
 from worker.store.presence import (
     alive,
@@ -112,6 +115,30 @@ def test_a_forked_process_opens_connections_of_its_own(database: Database) -> No
 
     assert os.waitpid(child, 0)[1] == 0
     assert count(database) == 1
+
+
+def test_threads_that_begin_together_share_their_connections(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+    make = engine.writing_engine
+
+    def make_at_once(*args: Any, **options: Any) -> Engine:  # noqa: ANN401  whatever it is given
+        both.wait(10)
+        return make(*args, **options)
+
+    monkeypatch.setattr(engine, "writing_engine", make_at_once)
+    opened = Database(database_url)
+
+    def pool(_: int) -> Pool:
+        with opened.read() as connection:
+            return connection.engine.pool
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(pool, range(2))
+
+    assert first is second
+    opened.dispose()
 
 
 def test_a_disposed_database_opens_again(database: Database) -> None:

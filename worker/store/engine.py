@@ -54,7 +54,6 @@ _SQLITE_OUR_FAULT = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Engines:
-    pid: int
     writing: Engine
     reading: Engine
 
@@ -176,7 +175,7 @@ class Database:
     def __init__(self, url: str, tell: Tell | None = None) -> None:
         self._url = database_url(url)
         self._tell = tell
-        self._engines: _Engines | None = None
+        self._engines: dict[int, _Engines] = {}  # by process: a fork takes its parent's along
 
     @property
     def dialect(self) -> str:
@@ -224,23 +223,29 @@ class Database:
 
     def dispose(self) -> None:
         """Close this process' connections; the next transaction opens new ones."""
-        engines, self._engines = self._engines, None
-        if engines is not None and engines.pid == os.getpid():
+        engines = self._engines.pop(os.getpid(), None)
+        if engines is not None:
             engines.reading.dispose()
             engines.writing.dispose()
 
     def _here(self) -> _Engines:
-        # Two threads may both make engines at first; one pair is left, and the other, which
-        # has not connected, costs nothing. So no lock, which a fork could leave taken.
-        engines = self._engines
-        if engines is None or engines.pid != os.getpid():
-            if engines is not None:  # the parent's: forget its connections, do not close them
+        # Of threads that make engines at the same time all get the first pair, at one stroke; the
+        # others have not connected, and cost nothing. So no lock, which a fork could leave taken.
+        here = os.getpid()
+        engines = self._engines.get(here)
+        if engines is None:
+            self._forget_parents(here)
+            writing = writing_engine(self._url, guards=True)
+            fresh = _Engines(writing, _reading_engine(self._url, writing))
+            engines = self._engines.setdefault(here, fresh)
+        return engines
+
+    def _forget_parents(self, here: int) -> None:
+        """Let go of the connections that a fork took along, and do not close them."""
+        for parent in set(self._engines) - {here}:
+            if engines := self._engines.pop(parent, None):
                 engines.reading.dispose(close=False)
                 engines.writing.dispose(close=False)
-            writing = writing_engine(self._url, guards=True)
-            engines = _Engines(os.getpid(), writing, _reading_engine(self._url, writing))
-            self._engines = engines
-        return engines
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
