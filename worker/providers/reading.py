@@ -232,7 +232,8 @@ def _next(paging: PageNumbers | Cursors, cursor: str, body: Mapping[str, object]
             return str(page + 1) if _flag(_at(body, paging.more), paging.more) else ""
         case Cursors():
             following = _at(body, paging.following)
-            if following is None or following == "":
+            # The last page has no cursor, an empty one, or does not mention any.
+            if following in (None, "", _Nothing.MISSING):
                 return ""
             if not isinstance(following, str) or following == cursor:
                 raise Unreadable(f"{_dotted(paging.following)} leads nowhere")

@@ -360,6 +360,13 @@ def test_an_empty_page_may_lead_on() -> None:
     assert answered(200, a_page(cursor="c2"), LIST).verdict is Verdict.SEEN
 
 
+@pytest.mark.parametrize("last", [{}, {"next_cursor": None}, {"next_cursor": ""}])
+def test_a_last_page_may_leave_its_cursor_out(last: dict[str, object]) -> None:
+    page = {"result": [{"id": "1"}], **last}
+
+    assert read(UNIFIED, replace(LIST, cursor="c2"), page).next_cursor == ""
+
+
 def test_a_page_that_leads_to_itself_is_unreadable() -> None:
     with pytest.raises(Unreadable):
         read(UNIFIED, replace(LIST, cursor="c2"), a_page(cursor="c2"))
