@@ -42,8 +42,8 @@ def parse(specs: Sequence[Option], given: Iterable[str]) -> Options:
         name, equals, value = text.partition("=")
         if not equals:
             raise InvalidInput(f"option {shown(name)} has no value", fix=_there(specs))
-        pairs.append((name.strip(), value.strip()))
-    return check(specs, pairs)
+        pairs.append((_ours(specs, name.strip()), value.strip()))
+    return check(specs, _gathered(specs, pairs))
 
 
 def check(specs: Sequence[Option], pairs: Iterable[tuple[str, str]]) -> Options:
@@ -66,6 +66,33 @@ def merge(account: Options, call: Options) -> Options:
 def each_value(options: Options) -> Iterable[tuple[str, str]]:
     """Names with their values, the values of a list one by one."""
     return ((name, part) for name, value in options for part in value.split(","))
+
+
+def _ours(specs: Sequence[Option], name: str) -> str:
+    """Our spelling of a name that is written as the provider's address has it."""
+    base, bracket, key = name.partition("[")
+    spec = next((spec for spec in specs if spec.name == base), None)
+    if not bracket or spec is None:
+        return name
+    if spec.type is OptionType.LIST and key == "]":
+        return base
+    if spec.type is OptionType.RECORD and "]" in key:
+        return f"{base}.{key.replace(']', '', 1)}"
+    return name
+
+
+def _gathered(specs: Sequence[Option], pairs: Iterable[tuple[str, str]]) -> Options:
+    """The pairs, a list that is given one by one in one: other names keep their repetition."""
+    lists = {spec.name for spec in specs if spec.type is OptionType.LIST}
+    gathered: list[tuple[str, str]] = []
+    places: dict[str, int] = {}
+    for name, value in pairs:
+        if name in lists and name in places:
+            gathered[places[name]] = (name, f"{gathered[places[name]][1]},{value}")
+            continue
+        places[name] = len(gathered)
+        gathered.append((name, value))
+    return tuple(gathered)
 
 
 def _base(name: str) -> str:

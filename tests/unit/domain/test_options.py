@@ -20,6 +20,16 @@ def test_options_come_in_the_order_of_their_specs() -> None:
     )
 
 
+def test_options_may_be_written_as_the_provider_documents_them() -> None:
+    given = ["truto_exclude_fields[]=id", "remote_query[foo]=bar", "remote_query[a][b]=1"]
+
+    assert parse(SPECS, [*given, "truto_exclude_fields[]=name"]) == (
+        ("truto_exclude_fields", "id,name"),
+        ("remote_query.a[b]", "1"),
+        ("remote_query.foo", "bar"),
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "what"),
     [
@@ -36,6 +46,10 @@ def test_options_come_in_the_order_of_their_specs() -> None:
         ("remote_query.=x", "not an option"),
         ("remote_query.a]=x", "not an option"),
         ("remote_query.a&b=x", "not an option"),
+        ("remote_query[]=x", "not an option"),
+        ("remote_query[a=x", "no option"),
+        ("truto_exclude_fields[id]=x", "no option"),
+        ("truto_response_format[]=raw", "no option"),
         ("remote_query.a=x\r\ny", "cannot be sent"),
     ],
 )
