@@ -77,11 +77,15 @@ class Fields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inline:
-    """The children of one kind inside a body. A body without the list is unreadable."""
+    """The children of one kind inside a body, which is unreadable without their list.
+
+    Unless it may be left out: then a body that does not mention it has none of them.
+    """
 
     kind: str
     items: Keys
     fields: Fields
+    may_be_left_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

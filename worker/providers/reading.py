@@ -156,6 +156,8 @@ def _one(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
 def _children(
     catalogue: Catalogue, inline: Inline, body: Mapping[str, object], parent: str
 ) -> Iterator[Seen]:
+    if inline.may_be_left_out and _at(body, inline.items) is _Nothing.MISSING:
+        return
     for item in _objects(body, inline.items):
         yield _seen(catalogue, inline.kind, item, inline.fields, parent=parent)
 

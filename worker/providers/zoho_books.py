@@ -111,9 +111,11 @@ BULK = Bulk(
     ),
 )
 
+# Of the two projects that Zoho's page shows one has no documents, and does not mention them.
 TASKS = Inline(
     kind=TASK,
     items=("project", "tasks"),
+    may_be_left_out=True,
     fields=Fields(
         id=("task_id",),
         name=("task_name",),
@@ -124,11 +126,13 @@ TASKS = Inline(
 DOCUMENTS = Inline(
     kind=DOCUMENT,
     items=("project", "documents"),
+    may_be_left_out=True,
     fields=Fields(id=("document_id",), name=("document_name",), optional=frozenset({"name"})),
 )
 PEOPLE_V4 = Inline(
     kind=USER,
     items=("project", "users"),
+    may_be_left_out=True,
     fields=Fields(
         id=("user", "user_id"),
         name=("user", "user_name"),
@@ -216,6 +220,7 @@ V4 = Dialect(
 PEOPLE_V3 = Inline(
     kind=USER,
     items=("project", "users"),
+    may_be_left_out=True,
     fields=Fields(
         id=("user_id",),
         name=("user_name",),
