@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 
 from worker.domain.limits import Quota
 from worker.domain.outcomes import Verdict
@@ -74,6 +75,12 @@ class Seen:
     def fingerprint(self) -> tuple[str, str]:
         """What tells a project from another under its id: name and creation time, as kept."""
         return clean(self.name, NAME_LENGTH), clean(self.created, TIME_LENGTH)
+
+    def has_become(self, now: Self) -> bool:
+        """Whether what is shown now is another one, by as much of the print as this shows."""
+        if self.created:
+            return now.fingerprint != self.fingerprint
+        return bool(self.name) and now.fingerprint[0] != self.fingerprint[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

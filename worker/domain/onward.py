@@ -62,7 +62,5 @@ def same(seen: Seen, answer: Answer) -> bool:
 
     What the plan could not read cannot be compared; children have no print.
     """
-    for other in answer.reading.projects:
-        if other.target.external_id == seen.target.external_id and seen.created:
-            return other.fingerprint == seen.fingerprint
-    return True
+    shown = (other for other in answer.reading.projects if other.target == seen.target)
+    return not any(seen.has_become(other) for other in shown)

@@ -183,7 +183,7 @@ V4 = Dialect(
         status=("status",),
         created=("created_time",),
         modified=("last_modified_time",),
-        optional=frozenset({"name", "status", "modified"}),
+        optional=frozenset({"name", "status", "created", "modified"}),
     ),
     sources=(PROJECT_V4, COMMENTS),
     deletes=MappingProxyType(

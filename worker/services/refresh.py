@@ -54,7 +54,7 @@ def refreshed(
 
 
 def _spared(item: Item, seen: Seen, rules: Rules) -> Settle | None:
-    if item.seen.created and seen.fingerprint != item.seen.fingerprint:
+    if item.seen.has_become(seen):
         return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
     why = rules.protection.why(seen)
     return Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why) if why else None

@@ -429,6 +429,22 @@ def test_what_the_plan_could_not_read_cannot_have_changed() -> None:
     assert isinstance(after(Step.RECHECK, THERE, case), GoOn)
 
 
+def test_a_project_without_creation_time_is_told_by_its_name() -> None:
+    case = replace(CASE, seen=replace(CASE.seen, created=""))
+
+    assert isinstance(after(Step.RECHECK, THERE, case), GoOn)
+    changed = after(Step.RECHECK, CHANGED_NAME, case)
+    assert changed == Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
+
+
+def test_a_creation_time_that_is_not_shown_any_more_is_a_change() -> None:
+    bare = shows(replace(CASE.seen, created=""))
+
+    changed = after(Step.RECHECK, bare)
+
+    assert changed == Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
+
+
 def test_another_projects_print_is_not_compared() -> None:
     other = shows(a_seen("43", name="Tunnel"))
 

@@ -122,6 +122,13 @@ def test_a_project_has_none_of_what_it_does_not_mention(left_out: str, others: i
     assert reading.kinds == {"document", "task", "user"}
 
 
+def test_a_project_may_leave_out_when_it_was_created() -> None:
+    body = body_of("projects")
+    del body["projects"][0]["created_time"]
+
+    assert read(V4, LIST, body).projects[0].fingerprint == ("Network Distribution", "")
+
+
 def test_a_page_names_the_next_one() -> None:
     body = body_of("projects")
     body["page_context"].update(page=3, has_more_page=True)
@@ -193,7 +200,7 @@ SPOILED: list[tuple[str, Call, Callable[[Body], None]]] = [
     ("projects", LIST, _put("projects", 0, "project_id", value=-1)),
     ("projects", LIST, _put("projects", 0, "project_id", value=10**5000)),
     ("projects", LIST, _put("projects", 0, "project_name", value=7)),
-    ("projects", LIST, _drop("projects", 0, "created_time")),
+    ("projects", LIST, _put("projects", 0, "created_time", value=1754455543)),
     ("projects", LIST, _put("projects", 0, "status", value=1)),
     ("project", READ, _drop("project")),
     ("project", READ, _put("project", value=[])),
