@@ -13,7 +13,7 @@ from typing import TypedDict, TypeVar, Unpack
 from worker.config.settings import Settings
 from worker.domain.audit import Event
 from worker.domain.errors import InvalidInput
-from worker.domain.outcomes import Outcome
+from worker.domain.outcomes import BUCKETS, Outcome
 from worker.store import audit_log
 from worker.store.audit_log import AuditEntry, Filter, cursor_of
 from worker.store.base import MOST_ID
@@ -31,12 +31,14 @@ class Filters(TypedDict, total=False):
     account: str | None
     kind: str | None
     external_id: str | None
-    outcome: Collection[str]
+    id: str | None  # the same, as the command calls it
+    outcome: Collection[str]  # or buckets: "failed" is each outcome in it
     actor: str | None
     since: datetime | None  # aware; from here on
     until: datetime | None  # aware; up to here, exclusive
     event: str | None
     item_id: int | None
+    item: int | None  # the same, as the command calls it
 
 
 def query(
@@ -63,7 +65,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         moment = filters.get(name)
         if isinstance(moment, datetime) and moment.tzinfo is None:
             raise InvalidInput(f"{name} has no time zone", fix="give an aware datetime")
-    item_id = filters.get("item_id")
+    item_id = filters.get("item_id") or filters.get("item")
     if item_id is not None and not 0 < item_id <= MOST_ID:
         raise InvalidInput(f"no item has the number {item_id}", fix="give one of an entry")
     event = filters.get("event")
@@ -72,17 +74,22 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         job=filters.get("job"),
         account=filters.get("account"),
         kind=filters.get("kind"),
-        external_id=filters.get("external_id"),
-        outcome=tuple(
-            _one_of(Outcome, one)
-            for one in ([outcomes] if isinstance(outcomes, str) else sorted(set(outcomes)))
-        ),
+        external_id=filters.get("external_id") or filters.get("id"),
+        outcome=_outcomes([outcomes] if isinstance(outcomes, str) else outcomes),
         actor=filters.get("actor"),
         since=filters.get("since"),
         until=filters.get("until"),
         event=None if event is None else _one_of(Event, event),
         item_id=item_id,
     )
+
+
+def _outcomes(words: Collection[str]) -> tuple[Outcome, ...]:
+    chosen: set[Outcome] = set()
+    for word in words:
+        in_bucket = {one for one, bucket in BUCKETS.items() if bucket == word}
+        chosen |= in_bucket or {_one_of(Outcome, word)}
+    return tuple(sorted(chosen))
 
 
 def _one_of(words: type[_Word], text: str) -> _Word:
