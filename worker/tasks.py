@@ -30,11 +30,14 @@ def sweep() -> None:
 
 
 @app.task(name="bulkdel.submit", acks_late=True, bind=True)
-def submit(self: Any, request: dict[str, Any]) -> str:  # noqa: ANN401  Celery's own task class
-    """Take a job in for another service; the key makes a redelivery harmless."""
+def submit(self: Any, /, request: Any = None, **named: Any) -> str:  # noqa: ANN401  whatever is sent
+    """Take a job in for another service; the key makes a redelivery harmless.
+
+    The request is one object, or its fields by their names.
+    """
     desk = runtime().desk.acting_as(f"task:{self.request.origin or 'unknown'}")
     try:
-        asked, ids = request_of(request)
+        asked, ids = request_of(named if request is None else request)
         return desk.submit(asked, ids).job.id
     except InvalidInput as error:
         log.warning("submission.refused", what=error.what, fix=error.fix)

@@ -58,3 +58,16 @@ def test_no_ids_never_mean_all(bell: HeardBell) -> None:
         submit(a_request(), [], bell=bell)
 
     assert bell.rung == []
+
+
+def test_a_request_may_carry_its_ids_and_use_the_words_of_the_command(bell: HeardBell) -> None:
+    asked = DeleteProjects(
+        account="acme", reason="closed", cascade="none", idempotency_key="run-7", ids=["1", "2"]
+    )
+
+    assert submit(asked, bell=bell) == submit(a_request(), ["1", "2"], bell=bell)
+
+
+def test_one_text_is_no_list_of_ids(bell: HeardBell) -> None:
+    with pytest.raises(InvalidInput, match="a list of texts"):
+        submit(a_request(), "12", bell=bell)

@@ -31,14 +31,12 @@ _SHAPES = {
     "ids": _WORDS,
 }
 _NEEDED = ("account", "reason", "key")
+_SAME = {"idempotency_key": "key"}
 
 
 def request_of(message: Mapping[str, Any]) -> tuple[DeleteProjects, Iterator[tuple[int, str]]]:
     """The request and its ids; InvalidInput names what is wrong with the message."""
-    strange = sorted(set(message) - set(_SHAPES))
-    if strange:
-        raise InvalidInput(f"unknown fields: {', '.join(strange)}", fix=f"known: {list(_SHAPES)}")
-    given = {name: value for name, value in message.items() if value is not None}
+    given = _fields(message)
     for name in _NEEDED:
         if not given.get(name):
             raise InvalidInput(f"`{name}` is required", fix="see worker.producer.DeleteProjects")
@@ -52,6 +50,23 @@ def request_of(message: Mapping[str, Any]) -> tuple[DeleteProjects, Iterator[tup
     if "not_before" in given:
         given["not_before"] = _instant(given["not_before"])
     return DeleteProjects(**given), enumerate(ids, start=1)
+
+
+def _fields(message: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(message, Mapping):
+        raise InvalidInput("a submission is an object", fix="see worker.producer.DeleteProjects")
+    given = {_SAME.get(name, name): value for name, value in message.items() if value is not None}
+    strange = sorted(set(given) - set(_SHAPES))
+    if strange:
+        raise InvalidInput(f"unknown fields: {', '.join(strange)}", fix=f"known: {list(_SHAPES)}")
+    if "cascade" in given:
+        given["cascade"] = words_of(given["cascade"])
+    return given
+
+
+def words_of(given: Any) -> Any:  # noqa: ANN401  whatever somebody sends; checked afterwards
+    """A list as it is; one text with commas, as the command takes it, as its words."""
+    return [word.strip() for word in given.split(",")] if isinstance(given, str) else given
 
 
 def _check_selection(given: Mapping[str, Any]) -> None:

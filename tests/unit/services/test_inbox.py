@@ -1,7 +1,8 @@
 """A submission by message: what is let through, and what is named as wrong."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -37,12 +38,28 @@ def test_a_message_becomes_a_request_and_its_ids() -> None:
         {"key": ""},
         {"actor": "root"},
         {"accounts": "acme"},
+        {"cascade": 7},
+        {"idempotency_key": ["k"]},
     ],
     ids=lambda wrong: str(wrong)[:30],
 )
 def test_a_message_that_is_no_request_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         request_of({**GOOD, **wrong})
+
+
+def test_a_message_may_use_the_words_of_the_command() -> None:
+    message = {name: value for name, value in GOOD.items() if name != "key"}
+
+    request, _ = request_of({**message, "idempotency_key": "k", "cascade": "comments, tasks"})
+
+    assert (request.key, request.cascade) == ("k", ["comments", "tasks"])
+
+
+@pytest.mark.parametrize("message", ["x", ["x"], None, 7])
+def test_a_message_that_is_no_object_is_refused(message: object) -> None:
+    with pytest.raises(InvalidInput, match="an object"):
+        request_of(cast(Mapping[str, Any], message))
 
 
 @pytest.mark.parametrize("missing", ["account", "reason", "key", "ids"])
@@ -74,7 +91,6 @@ def test_a_start_that_is_no_instant_is_refused(at: object) -> None:
         {"dry_run": "false"},
         {"yes": "no"},
         {"max_items": "all"},
-        {"cascade": "all"},
         {"filters": []},
     ],
     ids=str,
