@@ -111,11 +111,9 @@ BULK = Bulk(
     ),
 )
 
-# Of the two projects that Zoho's page shows one has no documents, and does not mention them.
 TASKS = Inline(
     kind=TASK,
     items=("project", "tasks"),
-    may_be_left_out=True,
     fields=Fields(
         id=("task_id",),
         name=("task_name",),
@@ -123,6 +121,7 @@ TASKS = Inline(
         optional=frozenset({"name", "status"}),
     ),
 )
+# Of the two projects that Zoho's page shows one has no documents, and does not mention them.
 DOCUMENTS = Inline(
     kind=DOCUMENT,
     items=("project", "documents"),
@@ -132,7 +131,6 @@ DOCUMENTS = Inline(
 PEOPLE_V4 = Inline(
     kind=USER,
     items=("project", "users"),
-    may_be_left_out=True,
     fields=Fields(
         id=("user", "user_id"),
         name=("user", "user_name"),
@@ -220,7 +218,6 @@ V4 = Dialect(
 PEOPLE_V3 = Inline(
     kind=USER,
     items=("project", "users"),
-    may_be_left_out=True,
     fields=Fields(
         id=("user_id",),
         name=("user_name",),
