@@ -65,7 +65,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         moment = filters.get(name)
         if isinstance(moment, datetime) and moment.tzinfo is None:
             raise InvalidInput(f"{name} has no time zone", fix="give an aware datetime")
-    item_id = filters.get("item_id") or filters.get("item")
+    item_id = filters.get("item_id", filters.get("item"))
     if item_id is not None and not 0 < item_id <= MOST_ID:
         raise InvalidInput(f"no item has the number {item_id}", fix="give one of an entry")
     event = filters.get("event")
@@ -74,7 +74,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         job=filters.get("job"),
         account=filters.get("account"),
         kind=filters.get("kind"),
-        external_id=filters.get("external_id") or filters.get("id"),
+        external_id=filters.get("external_id", filters.get("id")),
         outcome=_outcomes([outcomes] if isinstance(outcomes, str) else outcomes),
         actor=filters.get("actor"),
         since=filters.get("since"),
