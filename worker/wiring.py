@@ -109,6 +109,7 @@ def account_facts(account: Account, config: Config) -> AccountFacts:
         options=dialect.options,
         page_size=dialect.listing.paging.size,
         bulk_size=bulk.size if bulk else 0,
+        shows_all=bulk.shows_all if bulk else (),
         place=place_of(account),
     )
 

@@ -159,6 +159,33 @@ async def test_reads_that_fail_delay_the_canary_and_no_more(stage: Stage) -> Non
     assert outcomes(stage, job) == {"deleted": set(ids)}
 
 
+async def test_a_status_that_the_list_hides_is_not_taken_for_gone(stage: Stage) -> None:
+    ids = await seeded(stage, "silent_partial")
+    done = [{"project_id": id_, "status": "completed"} for id_ in ids]
+    await stage.tell("projects", ORGANIZATION, done)
+    await stage.tell("organization", ORGANIZATION, token=TOKEN, hidden_status="completed")
+    await stage.tell("refused", ORGANIZATION, [ids[1], ids[9]])
+
+    job = await seen_through(stage, await submitted(stage, (), filters=("status=completed",)))
+
+    assert outcomes(stage, job)["failed_refused"] == {ids[1], ids[9]}
+    assert set(await stage.left()) == {ids[1], ids[9]}
+
+
+async def test_where_a_list_of_every_status_is_refused_each_project_is_read(stage: Stage) -> None:
+    ids = await seeded(stage, "silent_partial")
+    await stage.tell("refused", ORGANIZATION, [ids[9]])
+    job_id = await submitted(stage, ids)
+    job = await stage.planned(job_id)
+    await stage.tell("faults", [{"kind": "refuse", "status": 400, "code": 2, "match": PAGE}])
+    confirm(stage, job)
+
+    ended = await seen_through(stage, job_id)
+
+    assert outcomes(stage, ended)["failed_refused"] == {ids[9]}
+    assert set(await stage.left()) == {ids[9]}
+
+
 async def test_a_bulk_delete_that_is_refused_half_way_leaves_no_call_uncounted(
     stage: Stage,
 ) -> None:

@@ -52,6 +52,7 @@ class Bulk:
     is_fresh: bool = False  # the listing was compared with the plan
     cursor: str = ""  # of the page that is compared next
     then: Stage = Stage.NONE  # where it goes on after that
+    is_refused: bool = False  # the listing that proves: each project is read instead
 
     @property
     def is_in_use(self) -> bool:

@@ -42,6 +42,7 @@ def bulk_of(dialect: Dialect, *, parameter: str = "", size: int = 0) -> Bulk:
         size=size or known.size,
         most=known.most,
         reports=known.reports,
+        shows_all=known.shows_all,
     )
 
 

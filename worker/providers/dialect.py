@@ -114,7 +114,8 @@ class Bulk:
 
     Parameter and size are settings of the account, `most` is the largest size there may be.
     `rows` stand in the place of the dialect's own; `reports` are the places of a body that list
-    ids the call left alone, although it succeeded.
+    ids the call left alone, although it succeeded. `shows_all` makes the listing that proves the
+    call show projects of every status: what it hides by itself would look as if it were gone.
     """
 
     path: str
@@ -123,6 +124,7 @@ class Bulk:
     size: int
     most: int
     reports: tuple[Keys, ...] = ()
+    shows_all: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,7 @@ BULK = Bulk(
     size=25,
     most=200,
     reports=(("info",), ("skippedInfo",)),
+    shows_all=(("filter_by", "Status.All"),),
     rows=(
         Row(verdict=Verdict.ACCEPTED, actions=DELETES, statuses=OK, codes=frozenset({"0"})),
         Row(verdict=Verdict.REFUSED, statuses=BY_CODE, codes=frozenset({"1002"})),

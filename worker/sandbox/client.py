@@ -55,7 +55,7 @@ class Control:
         return list(made["project_ids"])
 
     def organization(self, organization_id: str, **rules: object) -> None:
-        """Set an organisation's rules (token, scopes, absent_status, comments_listed)."""
+        """Set an organisation's rules (token, scopes, absent_status, hidden_status, …)."""
         self._json("POST", "organizations", {"organization_id": organization_id, **rules})
 
     def projects(self, organization_id: str, projects: Iterable[Mapping[str, object]]) -> None:

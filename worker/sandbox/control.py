@@ -33,6 +33,7 @@ class SetOrganization:
     scopes: frozenset[str] = frozenset({"READ", "DELETE", "SETTINGS"})
     absent_status: Annotated[int, Field(ge=400, le=499)] = 404
     comments_listed: bool = True
+    hidden_status: str = ""
     no_timer_status: Annotated[int, Field(ge=400, le=499)] = 400
     no_timer_code: int = 1002
     no_timer_text: str = "There is no timer running."
@@ -154,6 +155,7 @@ class Control:
             scopes=given.scopes,
             absent_status=given.absent_status,
             comments_listed=given.comments_listed,
+            hidden_status=given.hidden_status,
             no_timer_status=given.no_timer_status,
             no_timer_code=given.no_timer_code,
             no_timer_text=given.no_timer_text,

@@ -87,6 +87,7 @@ class Rules:
     scopes: frozenset[str] = frozenset({"READ", "DELETE", "SETTINGS"})
     absent_status: int = 404
     comments_listed: bool = True
+    hidden_status: str = ""  # what lists leave out unless it is asked for
     no_timer_status: int = 400
     no_timer_code: int = 1002
     no_timer_text: str = "There is no timer running."

@@ -6,6 +6,7 @@ from operator import attrgetter, ge, gt, le, lt
 from worker.sandbox.state import Organization, Project
 
 MAX_PER_PAGE = 200
+STATUSES = frozenset({"status", "filter_by"})
 Test = Callable[[Project], bool]
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
@@ -96,6 +97,9 @@ class Lists:
             raise ValueError
         column = params.get("sort_column", "created_time")
         tests = [FILTERS[name](value) for name, value in params.items() if name in FILTERS]
+        hidden = organization.rules.hidden_status
+        if hidden and not params.keys() & STATUSES:
+            tests.append(lambda project: project.status != hidden)
         shown = _matching(self._sorted(organization, column), tests)
         if params.get("sort_order", "A").upper().startswith("D"):
             shown = shown[::-1]

@@ -194,12 +194,17 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
 async def _read_on(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     if job.list_due_at is not None and job.list_due_at > lease.now:
         return False
+    if job.bulk.is_refused:
+        await _read_each(tools, lease, job)
+        return True
     if job.bulk.reading is not None:
         left = await off(tools.chunks.left, job.id)
         if is_too_long(job.bulk.reading, left.unproven):
             await _read_each(tools, lease, job)
             return True
-    return Work(job_id=job.id, call=Call(action=Action.LIST, cursor=page_read_next(job)))
+    shows_all = tools.facts.shows_all if job.bulk.stage is Stage.PROOF else ()
+    call = Call(action=Action.LIST, cursor=page_read_next(job), filters=shows_all)
+    return Work(job_id=job.id, call=call)
 
 
 async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:
@@ -213,7 +218,7 @@ async def _begin(tools: Tools, lease: Lease, job: Job, unproven: int) -> None:
 async def _read_each(tools: Tools, lease: Lease, job: Job) -> None:
     items = await off(tools.chunks.unproven, job.id)
     reads = {i.id: (ItemState.PENDING, replace(i.progress, step=Step.LOOK)) for i in items}
-    bulk = replace(job.bulk, stage=Stage.ON, reading=None)
+    bulk = replace(job.bulk, stage=Stage.ON, reading=None, is_refused=False)
     await _write(tools, lease, job, bulk, reads)
 
 

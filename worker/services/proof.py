@@ -16,6 +16,8 @@ from worker.services.choose import Work
 from worker.services.results import REFUSED_LISTING, Rules, ids_shown
 
 JITTER = 0.5
+NO = frozenset({Verdict.REFUSED, Verdict.INVALID})
+"""A listing that is asked for again in vain: somebody has to mend something."""
 
 
 def reads_pages(job: Job) -> bool:
@@ -43,8 +45,11 @@ def proof_of(
     """A page that was read: what it still shows, what it leaves in doubt, where it goes on.
 
     `unproven` are the items that wait for the proof: all of them on the way down, else at least
-    those that the page shows.
+    those that the page shows. Where the provider does not list all there is, whatever its status,
+    each project is read instead.
     """
+    if work.call.filters and answer.verdict in NO:
+        return moved_on(work, answer, (), job=job, bulk=replace(job.bulk, is_refused=True))
     if answer.verdict is not Verdict.SEEN:
         return not_read(work, answer, job, rules)
     at, shown = job.bulk.reading or Backwards(), _shown(answer)
@@ -65,9 +70,8 @@ def proof_of(
 def not_read(work: Work, answer: Answer, job: Job, rules: Rules) -> Done:
     """A page that could not be read: the job stays where it is, and comes again later."""
     tries = job.list_tries + answer.verdict.is_attempt
-    refused = answer.verdict in {Verdict.REFUSED, Verdict.INVALID}
     wait = rules.policy.after(tries, JITTER) if tries else timedelta(0)
-    after = REFUSED_LISTING if refused else wait
+    after = REFUSED_LISTING if answer.verdict in NO else wait
     return _done(work, answer, (), _progress(job, job.bulk, tries=tries, after=after))
 
 

@@ -58,6 +58,7 @@ class AccountFacts:
     options: tuple[Option, ...] = ()  # what `--provider-option` takes
     page_size: int = 200  # projects on a page of the listing
     bulk_size: int = 0  # projects that one bulk delete takes; 0: there is none, or it is off
+    shows_all: tuple[tuple[str, str], ...] = ()  # filters by which the proof's listing hides none
     place: str = ""  # where the account leads now
     latency: timedelta = timedelta(milliseconds=300)  # assumed of one call, for the price
 
