@@ -59,6 +59,7 @@ class Filter:
     `maps_to` is its name on the wire, by default its own; one that ends in [] is repeated for
     each value of a list. `moment` and `side` say which time of a project it bounds.
     `client_side`: the provider cannot, so it is held against what a list shows.
+    `shows` pairs choices with the status that each selected project then shows.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Filter:
     moment: str = ""  # CREATED or MODIFIED
     side: Side | None = None
     client_side: bool = False
+    shows: tuple[tuple[str, str], ...] = ()
 
     @property
     def wire_name(self) -> str:
@@ -94,6 +96,17 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A status of a project that the provider has selected by: catches what it ignored."""
+
+    word: str
+
+    def admits(self, seen: Seen) -> bool:
+        """Whether a project may be selected: it shows this status, or none."""
+        return seen.status.casefold() in {"", self.word}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """What was asked for, understood.
 
@@ -103,7 +116,7 @@ class Filters:
     """
 
     wire: tuple[tuple[str, str], ...] = ()
-    bounds: tuple[Bound, ...] = ()
+    bounds: tuple[Bound | Status, ...] = ()
     canonical: tuple[tuple[str, str], ...] = ()
     asked: tuple[tuple[str, str], ...] = ()
 
@@ -174,7 +187,7 @@ def described(spec: Filter) -> str:
 
 def _assembled(chosen: Sequence[tuple[Filter, str]], now: datetime) -> Filters:
     wire: list[tuple[str, str]] = []
-    bounds: list[Bound] = []
+    bounds: list[Bound | Status] = []
     canonical: list[tuple[str, str]] = []
     for spec, value in chosen:
         at = _moment(spec, value, now) if spec.type in _MOMENTS else None
@@ -182,6 +195,7 @@ def _assembled(chosen: Sequence[tuple[Filter, str]], now: datetime) -> Filters:
         canonical.append((spec.name, said))
         if spec.wire_name:
             wire.extend((spec.wire_name, part) for part in _written(spec, value, at))
+        bounds.extend(Status(word=word) for choice, word in spec.shows if choice == value)
         if at is not None and spec.side is not None:
             bound = Bound(moment=spec.moment, side=spec.side, at=at, is_exact=spec.client_side)
             bounds.append(bound)

@@ -30,8 +30,17 @@ TIMES: Final = (
 )
 
 
+STATUSES: Final = ("active", "inactive", "completed")
+
+
 def _choice(name: str, *choices: str) -> Filter:
-    return Filter(name=name, type=FilterType.CHOICE, choices=choices)
+    shows = tuple(
+        (choice, status)
+        for choice in choices
+        for status in STATUSES
+        if choice.lower() in {status, f"status.{status}"}
+    )
+    return Filter(name=name, type=FilterType.CHOICE, choices=choices, shows=shows)
 
 
 def _times(name: str, moment: str) -> tuple[Filter, ...]:
@@ -47,7 +56,7 @@ def _times(name: str, moment: str) -> tuple[Filter, ...]:
 
 
 FILTERS_V4: Final = (
-    _choice("status", "active", "inactive", "completed"),
+    _choice("status", *STATUSES),
     _choice(
         "filter_by",
         "Status.All",

@@ -256,3 +256,22 @@ def test_yes_or_no_has_two_words() -> None:
     assert parse(spec, ["billable=TRUE"], NOW).wire == (("billable", "true"),)
     with pytest.raises(InvalidInput, match="has no 'yes'"):
         parse(spec, ["billable=yes"], NOW)
+
+
+@pytest.mark.parametrize("given", ["status=inactive", "filter_by=Status.Inactive"])
+def test_a_status_that_the_provider_did_not_select_by_is_not_selected(given: str) -> None:
+    filters = parse(FILTERS_V4, [given], NOW)
+    project = Target(kind="project", external_id="1")
+
+    admitted = [
+        filters.client(Seen(target=project, status=status))
+        for status in ("inactive", "Inactive", "", "active", "completed")
+    ]
+
+    assert admitted == [True, True, True, False, False]
+
+
+def test_all_statuses_are_all_of_them() -> None:
+    filters = parse(FILTERS_V4, ["filter_by=Status.All"], NOW)
+
+    assert filters.client(Seen(target=Target(kind="project", external_id="1"), status="active"))
