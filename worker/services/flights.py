@@ -12,9 +12,6 @@ from worker.ports import Job
 from worker.services.choose import Work
 from worker.services.tools import Tools
 
-LEAST_WAVE = 25
-"""Calls that are worth a commit of their own while others are under way."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Flight:
@@ -36,11 +33,6 @@ class Flights:
 
     def __len__(self) -> int:
         return len(self._open)
-
-    @property
-    def wave(self) -> int:
-        """Calls that one commit opens at most: half of all fly while the others are written."""
-        return max(self.tools.facts.in_flight // 2, LEAST_WAVE)
 
     def start(
         self,
@@ -73,7 +65,7 @@ class Flights:
         """
         tasks = [flight.task for flight in self._open]
         back, out = await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-        if out and 0 < len(back) < self.wave:
+        if out and back:
             slowest = max(task.result().duration for task in back)
             await asyncio.wait(out, timeout=min(commit_takes / 2, slowest / timedelta(seconds=16)))
         return [flight for flight in self._open if flight.task.done()]

@@ -63,7 +63,6 @@ class Slice:
     _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
-    _more: bool = False  # there are permits to be had for another wave
     _failures: int = 0  # calls in a row without an answer
     _done: list[Done] = field(default_factory=list)
 
@@ -91,8 +90,6 @@ class Slice:
             if self._done or chosen or self.flights:
                 chosen = await self._commit(chosen, queue)
             self._start(chosen, queue)
-            if self._more:
-                continue  # the next wave is committed while this one is under way
             if self.flights:
                 await self._collect()
             elif queue.is_dry or not self._may_start() or not await time.is_left():
@@ -106,9 +103,7 @@ class Slice:
     async def _take(self, queue: Queue) -> list[tuple[Work, Permit]]:
         """Pair due work with permits; what was not granted stays in the queue."""
         places = (self.tools.facts.in_flight if self.calm else 1) - len(self.flights)
-        due = min(max(places, 0), len(queue)) if self._may_start() else 0
-        want = min(due, self.flights.wave)
-        self._more = False
+        want = min(max(places, 0), len(queue)) if self._may_start() else 0
         try:
             grant = await self.permits.take(want, self.lease.now)
         except GateClosed as closed:
@@ -116,7 +111,6 @@ class Slice:
             return []
         if len(grant.permits) < want and grant.reason is not None:
             self._stop_for(grant)
-        self._more = len(grant.permits) == want < due
         return [(queue.pop(), permit) for permit in grant.permits]
 
     def _stop_for(self, grant: Grant) -> None:
