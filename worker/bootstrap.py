@@ -68,12 +68,19 @@ class Desk:
         """The accounts, as the file has them now."""
         return self.book.now()
 
-    @cached_property
+    @property
     def db(self) -> Database:
-        """The database, with the tables this release needs."""
-        db = Database(self.settings.database_url, self.tell)
-        db.check_schema()
-        return db
+        """The database, with the tables this release needs; the same one for all threads."""
+        known: Database | None = vars(self).get("db")
+        if known is not None:
+            return known
+        fresh = Database(self.settings.database_url, self.tell)
+        fresh.check_schema()
+        # A cached property has no lock since Python 3.12: the first one is kept, at one stroke.
+        kept: Database = vars(self).setdefault("db", fresh)
+        if kept is not fresh:
+            fresh.dispose()
+        return kept
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -13,6 +13,9 @@ import pytest
 from sqlalchemy import Engine, Pool, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from worker import bootstrap
+from worker.bootstrap import Desk
+from worker.cli.desk import SilentBell
 from worker.domain.errors import InvalidInput, Unreachable
 from worker.store import engine
 from worker.store.engine import Database, now
@@ -139,6 +142,25 @@ def test_threads_that_begin_together_share_their_connections(
 
     assert first is second
     opened.dispose()
+
+
+def test_threads_that_begin_together_share_the_database_of_their_desk(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2)
+
+    def open_at_once(*args: Any) -> Database:  # noqa: ANN401  whatever it is given
+        both.wait(10)
+        return Database(*args)
+
+    monkeypatch.setattr(bootstrap, "Database", open_at_once)
+    desk = Desk.open({"BULKDEL_DATABASE_URL": database_url}, SilentBell())
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(lambda _: desk.db, range(2))
+
+    assert first is second
+    desk.close()
 
 
 def test_a_disposed_database_opens_again(database: Database) -> None:
