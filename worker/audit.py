@@ -22,6 +22,7 @@ from worker.store.engine import Database
 __all__ = ["AuditEntry", "Filter", "Filters", "cursor_of", "filter_of", "query"]
 
 _Word = TypeVar("_Word", bound=StrEnum)
+_Given = TypeVar("_Given", str, int)
 
 
 class Filters(TypedDict, total=False):
@@ -65,7 +66,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         moment = filters.get(name)
         if isinstance(moment, datetime) and moment.tzinfo is None:
             raise InvalidInput(f"{name} has no time zone", fix="give an aware datetime")
-    item_id = filters.get("item_id", filters.get("item"))
+    item_id = _first(filters.get("item_id"), filters.get("item"))
     if item_id is not None and not 0 < item_id <= MOST_ID:
         raise InvalidInput(f"no item has the number {item_id}", fix="give one of an entry")
     event = filters.get("event")
@@ -74,7 +75,7 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         job=filters.get("job"),
         account=filters.get("account"),
         kind=filters.get("kind"),
-        external_id=filters.get("external_id", filters.get("id")),
+        external_id=_first(filters.get("external_id"), filters.get("id")),
         outcome=_outcomes([outcomes] if isinstance(outcomes, str) else outcomes),
         actor=filters.get("actor"),
         since=filters.get("since"),
@@ -82,6 +83,11 @@ def filter_of(**filters: Unpack[Filters]) -> Filter:
         event=None if event is None else _one_of(Event, event),
         item_id=item_id,
     )
+
+
+def _first(one: _Given | None, other: _Given | None) -> _Given | None:
+    # Nothing and 0 are something that was asked for.
+    return other if one is None else one
 
 
 def _outcomes(words: Collection[str]) -> tuple[Outcome, ...]:

@@ -11,6 +11,12 @@ def test_a_filter_may_be_named_as_the_command_names_it() -> None:
     assert filter_of(id="42", item=7) == filter_of(external_id="42", item_id=7)
 
 
+def test_an_empty_id_narrows_like_any_other() -> None:
+    assert filter_of(external_id="").external_id == ""
+    with pytest.raises(InvalidInput, match="no item has the number 0"):
+        filter_of(item=0)
+
+
 @pytest.mark.parametrize("words", ["skipped", ["skipped"]])
 def test_a_bucket_is_each_outcome_in_it(words: str | list[str]) -> None:
     skipped = {one for one in Outcome if one.bucket is Bucket.SKIPPED}
