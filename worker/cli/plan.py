@@ -79,7 +79,7 @@ def confirm(
         confirmed = desk.confirm(job, word=word, yes=yes)
     out.say(confirmed_line(confirmed))
     if wait is not None:
-        return see_end(out, desk, job, wait)
+        return see_end(out, desk, job, wait, confirmed=True)
     if out.json:
         print_job(out, desk, confirmed)
     return None

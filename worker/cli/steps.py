@@ -63,15 +63,24 @@ def see_through(out: Output, desk: "Desk", job: "Job", how: How) -> int:
         code = _confirmed(out, desk, job, how)
     if code is None and how.wait is not None:
         left = within - timedelta(seconds=monotonic() - began)
-        return see_end(out, desk, job.id, left)
+        return see_end(out, desk, job.id, left, confirmed=_is_confirmed(desk, job.id))
     if out.json:
         print_job(out, desk, desk.jobs.get(job.id))
     return exit_code_of(job, followed.counts) if code is None else code
 
 
-def see_end(out: Output, desk: "Desk", job_id: str, within: timedelta) -> int:
-    """Follow a job to its end, print it and return its exit code."""
-    followed = follow(out, desk, job_id, is_over, within=within)
+def see_end(
+    out: Output, desk: "Desk", job_id: str, within: timedelta, *, confirmed: bool = False
+) -> int:
+    """Follow a job to its end, print it and return its exit code.
+
+    One that was `confirmed` and asks for its word again goes on no further by itself.
+    """
+
+    def ends(job: "Job") -> bool:
+        return is_over(job) or (confirmed and job.state is job.state.AWAITING_CONFIRMATION)
+
+    followed = follow(out, desk, job_id, ends, within=within)
     if out.json:
         print_job(out, desk, followed.job)
     else:
@@ -79,8 +88,16 @@ def see_end(out: Output, desk: "Desk", job_id: str, within: timedelta) -> int:
     if followed.why is Why.RAN_OUT:
         out.say(f"the time is over; the job goes on: bulkdel watch {job_id}")
         return RAN_OUT
+    if confirmed and followed.job.state is followed.job.state.AWAITING_CONFIRMATION:
+        out.say(f"its plan was made anew and waits for its word: bulkdel plan {job_id}")
+        return REFUSED
     _stands(out, followed.job)
     return exit_code_of(followed.job, followed.counts)
+
+
+def _is_confirmed(desk: "Desk", job_id: str) -> bool:
+    job = desk.jobs.get(job_id)
+    return job.state is not job.state.AWAITING_CONFIRMATION
 
 
 def print_job(out: Output, desk: "Desk", job: "Job") -> None:

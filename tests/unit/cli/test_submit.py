@@ -113,6 +113,18 @@ def test_yes_confirms_a_small_plan_and_wait_sees_it_to_its_end(bulkdel: Bulkdel)
     assert job["counts"]["succeeded"] == 2
 
 
+def test_who_waits_is_told_when_the_plan_is_made_anew_and_wants_its_word(
+    bulkdel: Bulkdel, worker: Played
+) -> None:
+    worker.turns_back = True
+
+    result = bulkdel(*LIST, "--yes", "--wait=20s", "--json")
+
+    assert result.exit_code == 5, result.output
+    assert "waits for its word: bulkdel plan" in result.stderr
+    assert one(result)["state"] == "awaiting_confirmation"
+
+
 @pytest.mark.usefixtures("worker")
 def test_yes_is_not_enough_for_a_large_plan(bulkdel: Bulkdel) -> None:
     result = bulkdel("submit", *ONE, "--ids", "1,2,3,4", "--yes", "--wait", "--json")
