@@ -10,9 +10,11 @@ from pathlib import Path
 import psycopg
 from redis.exceptions import RedisError
 
+from tests.acceptance.waiting import eventually
 from tests.chaos.crashes import pause
 from tests.chaos.drill import NAME
 from tests.chaos.scene import Scene
+from tests.chaos.servers import OwnPostgres
 from worker.processes import spawn
 from worker.programs import beat_argv
 
@@ -60,15 +62,26 @@ def restart_rabbit(scene: Scene) -> None:
 def kill_backend(scene: Scene) -> None:
     """A backend ends: by PostgreSQL's word, or by kill -9, after which all start anew."""
     postgres = scene.drill.postgres
-    victims = postgres.backends(NAME)
-    victim = scene.rng.choice(victims)
+    all_start_anew = scene.rng.random() < 0.5
     with scene.struck():
-        if scene.rng.random() < 0.5:
+        victims = set(postgres.backends(NAME))
+        victim = scene.rng.choice(sorted(victims))
+        if all_start_anew:
+            os.kill(victim, signal.SIGKILL)
+        else:
+            victims = {victim}
             with postgres.connect() as connection:
                 connection.execute("SELECT pg_terminate_backend(%s)", (victim,))
-        else:
-            with suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
+    what = "the database without the backends that were killed"
+    eventually(lambda: _is_rid_of(postgres, victims), within=60, what=what)
+
+
+def _is_rid_of(postgres: OwnPostgres, victims: set[int]) -> bool:
+    """Whether the server answers again: while it recovers, it takes nobody."""
+    try:
+        return victims.isdisjoint(postgres.backends(NAME))
+    except psycopg.OperationalError:
+        return False
 
 
 def stop_postgres(scene: Scene, *, outage: float) -> None:
