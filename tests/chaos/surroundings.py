@@ -67,6 +67,7 @@ def kill_backend(scene: Scene) -> None:
         victims = set(postgres.backends(NAME))
         victim = scene.rng.choice(sorted(victims))
         if all_start_anew:
+            scene.crashes += 1  # what was in hand may be taken for lost
             os.kill(victim, signal.SIGKILL)
         else:
             victims = {victim}
