@@ -74,7 +74,7 @@ class Network:
     hits: int = 0
     _inner: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _open: set[asyncio.WriteTransport] = field(default_factory=set)
+    _generation: int = 0
     _dice: random.Random = field(default_factory=lambda: random.Random(7))
 
     @classmethod
@@ -106,9 +106,11 @@ class Network:
         self._dice = random.Random(seed)
 
     def drop(self) -> None:
-        """Close every connection there is, so that new ones have to be made."""
-        for transport in list(self._open):
-            self._loop.call_soon_threadsafe(transport.abort)
+        """Close every connection there is after its next answer, so that new ones are made.
+
+        Not at once: a call on its way would get lost where no ledger sees it.
+        """
+        self._generation += 1
 
     def clears(self) -> None:
         """A good line again."""
@@ -135,13 +137,12 @@ class Network:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return
-        self._open.add(writer.transport)
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._inner)
         to_writer.write(hello)
         await asyncio.gather(_pump(reader, to_writer), _pump(to_reader, writer))
-        self._open.discard(writer.transport)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        made_in = self._generation
         with suppress(ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             while head := await _head_of(reader):
                 answer = await self._forward(head)
@@ -151,8 +152,11 @@ class Network:
                 if self._strikes("bomb"):
                     await _explode(writer)
                     break
-                writer.write(answer)
+                is_last = made_in != self._generation
+                writer.write(_the_last(answer) if is_last else answer)
                 await writer.drain()
+                if is_last:
+                    break
         writer.close()
 
     async def _forward(self, head: bytes) -> bytes:
@@ -163,6 +167,12 @@ class Network:
         body = await reader.readexactly(_length_of(answered))
         writer.close()
         return answered + body
+
+
+def _the_last(answer: bytes) -> bytes:
+    """An answer after which the connection is closed, as it says."""
+    status, _, rest = answer.partition(b"\r\n")
+    return status + b"\r\nConnection: close\r\n" + rest
 
 
 async def _head_of(reader: asyncio.StreamReader) -> bytes:

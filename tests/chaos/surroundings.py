@@ -37,7 +37,7 @@ def kill_redis(scene: Scene, *, keeps: bool) -> None:
     pause(scene.rng.uniform(0, 5))
     redis.keeps = keeps
     if not keeps:
-        for kept in redis.home.rglob("*.aof"):
+        for kept in redis.home.rglob("appendonly.aof*"):  # its list of files as well
             kept.unlink()
     redis.start()
     scene.healed()
