@@ -12,7 +12,8 @@ from worker.domain.plan import Protection
 from worker.domain.states import ItemState, JobState
 from worker.domain.steps import Case, Progress, Step
 from worker.ports import Counts, Item, Job, JobOptions, Lease, PlanFacts, PlannedItems, Who
-from worker.providers.zoho_books import ID
+from worker.providers.requests import Connection
+from worker.providers.zoho_books import ID, V4
 from worker.services.control import ConfirmRules
 from worker.services.submit import DeleteProjects
 from worker.services.tools import AccountFacts
@@ -163,3 +164,16 @@ def planned(**fields: Any) -> PlannedItems:  # noqa: ANN401  any field of the re
 
 def a_request(**fields: Any) -> DeleteProjects:  # noqa: ANN401  any field of the record
     return replace(DeleteProjects(account="acme", reason="closed", cascade=("none",)), **fields)
+
+
+def a_connection(**fields: Any) -> Connection:  # noqa: ANN401  any field of the record
+    """How an account reaches Zoho Books; its token is never asked for."""
+    usual: dict[str, Any] = {
+        "name": "acme",
+        "base_url": "https://www.zohoapis.com/books/v4",
+        "dialect": V4,
+        "selector_value": "10234695",
+        "token": lambda: "never asked for",
+        "in_flight": 5,
+    }
+    return Connection(**(usual | fields))

@@ -4,21 +4,13 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import a_connection
 from worker.domain.calls import PROJECT, Action, Answer, Call, Target
 from worker.domain.outcomes import Verdict
 from worker.providers.answers import SHORT, Answers
 from worker.providers.line import Reply
-from worker.providers.requests import Connection
-from worker.providers.zoho_books import V4
 
-ACCOUNT = Connection(
-    name="acme",
-    base_url="https://www.zohoapis.com/books/v4",
-    dialect=V4,
-    selector_value="10234695",
-    token=lambda: "never asked for",
-    in_flight=5,
-)
+ACCOUNT = a_connection()
 SECRET = "t0ken-1-of-ours"
 GONE = b'{"code": 0, "message": "The project has been deleted."}'
 

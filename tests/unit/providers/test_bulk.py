@@ -6,6 +6,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from tests.builders import a_connection
 from worker.domain.calls import PROJECT, TIMER, Action, Answer, Call, Target
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
@@ -18,15 +19,7 @@ from worker.providers.truto import UNIFIED
 from worker.providers.zoho_books import V3, V4
 
 A, B, C = "460000000000001", "460000000000002", "460000000000003"
-ACCOUNT = Connection(
-    name="acme",
-    base_url="https://www.zohoapis.com/books/v4",
-    dialect=V4,
-    selector_value="10234695",
-    token=lambda: "never asked for",
-    in_flight=5,
-    bulk=bulk_of(V4),
-)
+ACCOUNT = a_connection(bulk=bulk_of(V4))
 ACCEPTED, REFUSED = Verdict.ACCEPTED, Verdict.REFUSED
 
 

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.builders import a_connection
 from worker.domain.calls import PROJECT, TIMER, Action, Call, Target
 from worker.domain.catalogue import Catalogue, Kind
 from worker.domain.errors import InvalidInput
 from worker.providers.base_url import check_base_url
 from worker.providers.dialect import Cursors, Listing, Source
-from worker.providers.requests import Connection, build
+from worker.providers.requests import build
 from worker.providers.zoho_books import V4
 
 ORGANIZATION = "organization-id=10234695"
@@ -20,18 +21,6 @@ PROJECT_ID = "460000000044019"
 CHILD_ID = "460000000044027"
 CHILDREN = ("comment", "document", "task", "user")
 LISTED = f"/projects?{ORGANIZATION}&sort_column=created_time"
-
-
-def an_account(**changes: object) -> Connection:
-    account = Connection(
-        name="acme",
-        base_url="https://www.zohoapis.com/books/v4",
-        dialect=V4,
-        selector_value="10234695",
-        token=lambda: "never asked for",
-        in_flight=5,
-    )
-    return replace(account, **changes)  # type: ignore[arg-type] # a builder takes any field
 
 
 def a_target(kind: str, external_id: str = CHILD_ID, parent: str = PROJECT_ID) -> Target:
@@ -71,7 +60,7 @@ ENDPOINTS = [
 
 @pytest.mark.parametrize(("call", "method", "target"), ENDPOINTS)
 def test_every_endpoint_is_asked_for_as_documented(call: Call, method: str, target: str) -> None:
-    request = build(an_account(), call)
+    request = build(a_connection(), call)
 
     assert (request.method, request.target) == (method, target)
 
@@ -87,18 +76,18 @@ def test_every_kind_of_the_catalogue_has_a_way_to_delete_it_and_a_read_that_list
 def test_a_child_may_stand_for_its_project_in_a_read() -> None:
     look = Call(action=Action.READ, targets=(a_target("comment"),), source="comment")
 
-    assert build(an_account(), look).path == f"/projects/{PROJECT_ID}/comments"
+    assert build(a_connection(), look).path == f"/projects/{PROJECT_ID}/comments"
 
 
 def test_the_name_of_the_selector_is_a_setting() -> None:
-    request = build(an_account(selector="organization_id"), a_read())
+    request = build(a_connection(selector="organization_id"), a_read())
 
     assert request.query == (("organization_id", "10234695"),)
 
 
 def test_an_account_without_its_organisation_asks_for_nothing() -> None:
     with pytest.raises(InvalidInput, match="names no organization-id"):
-        build(an_account(selector_value=" "), a_read())
+        build(a_connection(selector_value=" "), a_read())
 
 
 RUBBISH = [
@@ -129,14 +118,14 @@ RUBBISH = [
 @pytest.mark.parametrize("kind", [PROJECT, *CHILDREN])
 def test_an_id_that_is_none_is_refused_before_anything_is_built(kind: str, rubbish: str) -> None:
     with pytest.raises(InvalidInput, match="not a"):
-        build(an_account(), a_delete(kind, rubbish))
+        build(a_connection(), a_delete(kind, rubbish))
 
 
 @pytest.mark.parametrize("rubbish", RUBBISH)
 @pytest.mark.parametrize("kind", CHILDREN)
 def test_a_parent_that_is_no_id_is_refused_too(kind: str, rubbish: str) -> None:
     with pytest.raises(InvalidInput, match="not a project id"):
-        build(an_account(), a_delete(kind, parent=rubbish))
+        build(a_connection(), a_delete(kind, parent=rubbish))
 
 
 @given(
@@ -147,7 +136,7 @@ def test_a_parent_that_is_no_id_is_refused_too(kind: str, rubbish: str) -> None:
 @example(kind="task", external_id="7", parent="..")
 def test_no_id_takes_a_request_out_of_its_place(kind: str, external_id: str, parent: str) -> None:
     try:
-        request = build(an_account(), a_delete(kind, external_id, parent))
+        request = build(a_connection(), a_delete(kind, external_id, parent))
     except InvalidInput:
         return
     ids = [part for part in request.path.split("/") if part.isdigit()]
@@ -165,7 +154,7 @@ def test_an_id_stays_one_segment_even_where_a_provider_allows_any_text(external_
         V4, catalogue=Catalogue(provider="x", project=Kind(name=PROJECT, id_pattern="(?s:.*)"))
     )
     try:
-        request = build(an_account(dialect=loose), a_delete(PROJECT, external_id))
+        request = build(a_connection(dialect=loose), a_delete(PROJECT, external_id))
     except InvalidInput:
         assert external_id in {".", ".."}
         return
@@ -180,7 +169,7 @@ def test_an_id_stays_one_segment_even_where_a_provider_allows_any_text(external_
 @pytest.mark.parametrize("cursor", ["0", "-1", "x", "1.5", "01", "1&page=2", "99999999", "\u0661"])
 def test_a_cursor_that_is_no_page_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput, match="not a page"):
-        build(an_account(), Call(action=Action.LIST, cursor=cursor))
+        build(a_connection(), Call(action=Action.LIST, cursor=cursor))
 
 
 @pytest.mark.parametrize(
@@ -195,14 +184,14 @@ def test_a_cursor_that_is_no_page_is_refused(cursor: str) -> None:
 )
 def test_what_the_dialect_does_not_know_is_refused(call: Call) -> None:
     with pytest.raises(InvalidInput):
-        build(an_account(), call)
+        build(a_connection(), call)
 
 
 def test_a_provider_with_cursors_is_asked_by_cursor_and_escapes_it() -> None:
     paged = replace(
         V4, selector="", listing=Listing(path="/crm", items=("result",), paging=Cursors())
     )
-    account = an_account(dialect=paged)
+    account = a_connection(dialect=paged)
 
     first = build(account, Call(action=Action.LIST))
     second = build(account, Call(action=Action.LIST, cursor="a b&c=/+"))
@@ -215,7 +204,7 @@ def test_a_template_may_name_the_project_of_a_child() -> None:
     sources = (Source(name="task", path="/tasks/of/{project}/all"),)
     call = Call(action=Action.READ, targets=(a_target("task"),), source="task")
 
-    request = build(an_account(dialect=replace(V4, sources=sources)), call)
+    request = build(a_connection(dialect=replace(V4, sources=sources)), call)
 
     assert request.path == f"/tasks/of/{PROJECT_ID}/all"
 

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.builders import a_connection
 from worker.domain.calls import PROJECT, TIMER, Action, Call, Target
 from worker.domain.errors import InvalidInput
 from worker.providers.reading import Unreadable, read
-from worker.providers.requests import Connection, build
+from worker.providers.requests import build
 from worker.providers.zoho_books import V3, V4
 
 pytestmark = pytest.mark.number("systems-4")
@@ -13,14 +14,7 @@ pytestmark = pytest.mark.number("systems-4")
 PROJECT_ID = "460000000044019"
 CHILD_ID = "460000000044027"
 ORGANIZATION = "organization_id=10234695"
-ACCOUNT = Connection(
-    name="old",
-    base_url="https://www.zohoapis.com/books/v3",
-    dialect=V3,
-    selector_value="10234695",
-    token=lambda: "never asked for",
-    in_flight=5,
-)
+ACCOUNT = a_connection(name="old", base_url="https://www.zohoapis.com/books/v3", dialect=V3)
 THE_PROJECT = Target(kind=PROJECT, external_id=PROJECT_ID)
 
 
