@@ -76,7 +76,7 @@ PARTS = {
     "database": ("work", "endings", "plans", "accounts", "engine"),
     "provider": ("http", "wire"),
     "gate": ("redis_gate",),
-    "slice": ("slice", "execute", "queue", "results"),
+    "slice": ("slice", "flights", "execute", "queue", "results"),
 }
 
 
