@@ -70,6 +70,7 @@ class Seen:
     created: str = ""
     modified: str = ""
     goes_with_parent: bool = False  # our own user, a system comment: not deleted by itself
+    beside: tuple[tuple[str, str], ...] = ()  # what filters alone are about, by its name: not kept
 
     @property
     def fingerprint(self) -> tuple[str, str]:

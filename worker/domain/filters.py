@@ -17,6 +17,7 @@ from typing import Final, assert_never
 from worker.domain.calls import Seen
 from worker.domain.catalogue import shown
 from worker.domain.errors import InvalidInput
+from worker.domain.traits import Shown, Trait
 
 CREATED, MODIFIED = "created", "modified"
 AGE_UNITS: Final = {
@@ -59,7 +60,7 @@ class Filter:
     `maps_to` is its name on the wire, by default its own; one that ends in [] is repeated for
     each value of a list. `moment` and `side` say which time of a project it bounds.
     `client_side`: the provider cannot, so it is held against what a list shows.
-    `shows` pairs choices with the status that each selected project then shows.
+    `trait` is the text that each selected project shows, where one is known.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Filter:
     moment: str = ""  # CREATED or MODIFIED
     side: Side | None = None
     client_side: bool = False
-    shows: tuple[tuple[str, str], ...] = ()
+    trait: Trait | None = None
 
     @property
     def wire_name(self) -> str:
@@ -96,17 +97,6 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """A status of a project that the provider has selected by: catches what it ignored."""
-
-    word: str
-
-    def admits(self, seen: Seen) -> bool:
-        """Whether a project may be selected: it shows this status, or none."""
-        return seen.status.casefold() in {"", self.word}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """What was asked for, understood.
 
@@ -116,7 +106,7 @@ class Filters:
     """
 
     wire: tuple[tuple[str, str], ...] = ()
-    bounds: tuple[Bound | Status, ...] = ()
+    bounds: tuple[Bound | Shown, ...] = ()
     canonical: tuple[tuple[str, str], ...] = ()
     asked: tuple[tuple[str, str], ...] = ()
 
@@ -187,7 +177,7 @@ def described(spec: Filter) -> str:
 
 def _assembled(chosen: Sequence[tuple[Filter, str]], now: datetime) -> Filters:
     wire: list[tuple[str, str]] = []
-    bounds: list[Bound | Status] = []
+    bounds: list[Bound | Shown] = []
     canonical: list[tuple[str, str]] = []
     for spec, value in chosen:
         at = _moment(spec, value, now) if spec.type in _MOMENTS else None
@@ -195,7 +185,8 @@ def _assembled(chosen: Sequence[tuple[Filter, str]], now: datetime) -> Filters:
         canonical.append((spec.name, said))
         if spec.wire_name:
             wire.extend((spec.wire_name, part) for part in _written(spec, value, at))
-        bounds.extend(Status(word=word) for choice, word in spec.shows if choice == value)
+        if spec.trait is not None and (must := spec.trait.of(value)) is not None:
+            bounds.append(must)
         if at is not None and spec.side is not None:
             bound = Bound(moment=spec.moment, side=spec.side, at=at, is_exact=spec.client_side)
             bounds.append(bound)

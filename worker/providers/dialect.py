@@ -64,7 +64,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """Where an object shows what we keep of it. A project's name and creation are its print."""
+    """Where an object shows what we keep of it. A project's name and creation are its print.
+
+    `beside`: what filters are held against besides, by its name; a body may leave all of it out.
+    """
 
     id: Keys
     name: Keys = ()
@@ -73,6 +76,7 @@ class Fields:
     modified: Keys = ()
     optional: frozenset[str] = frozenset()  # of these four: what a body may leave out
     marks: tuple[Mark, ...] = ()
+    beside: tuple[tuple[str, Keys], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,17 @@ def _seen(catalogue: Catalogue, kind: str, item: object, fields: Fields, *, pare
         )
     }
     stays = any(_is_marked(item, mark.keys, mark.value) for mark in fields.marks)
-    return Seen(target=target, goes_with_parent=stays, **texts)
+    beside = ((name, _loose(item, keys)) for name, keys in fields.beside)
+    kept = tuple((name, text) for name, text in beside if text)
+    return Seen(target=target, goes_with_parent=stays, beside=kept, **texts)
+
+
+def _loose(item: object, keys: Keys) -> str:
+    """A text or a number that only filters are held against; empty if it is none."""
+    value = _at_or_nothing(item, keys)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _digits(value)
+    return value if isinstance(value, str) else ""
 
 
 def _id(catalogue: Catalogue, kind: str, item: object, keys: Keys) -> str:
@@ -273,7 +283,7 @@ def _said(body: Mapping[str, object], keys: Keys) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _at_or_nothing(body: Mapping[str, object], keys: Keys) -> object:
+def _at_or_nothing(body: object, keys: Keys) -> object:
     try:
         return _at(body, keys)
     except Unreadable:

@@ -13,6 +13,7 @@ from worker.domain.catalogue import Catalogue, Kind
 from worker.domain.filters import Filter, FilterType, portable
 from worker.domain.options import Option, OptionType
 from worker.domain.outcomes import Verdict
+from worker.domain.traits import Match, Trait
 from worker.providers.dialect import (
     Capabilities,
     Cursors,
@@ -197,14 +198,21 @@ def capabilities_of(body: Mapping[str, object]) -> frozenset[str]:
 PROJECTS: Final = ("projects", None)
 
 
+OBJECTS: Final = ("owner", "stage", "account")
+
+
 def _filters(*statuses: str) -> tuple[Filter, ...]:
+    # A provider's own word for a status may be shown as it is, and then says nothing.
+    status = Trait(field="status", among=frozenset(statuses))
     return (
-        Filter(name="status", type=FilterType.CHOICE, choices=statuses),
-        Filter(name="name"),
+        Filter(name="status", type=FilterType.CHOICE, choices=statuses, trait=status),
+        # Equal, beginning or within is not documented.
+        Filter(name="name", trait=Trait(field="name", match=Match.WITHIN)),
         Filter(name="search_term"),
-        Filter(name="owner.id", maps_to="owner[id]"),
-        Filter(name="stage.id", maps_to="stage[id]"),
-        Filter(name="account.id", maps_to="account[id]"),
+        *(
+            Filter(name=f"{one}.id", maps_to=f"{one}[id]", trait=Trait(field=f"{one}.id"))
+            for one in OBJECTS
+        ),
         Filter(name="tags", type=FilterType.LIST, maps_to="tags[]"),
         Filter(name="created_at", type=FilterType.DATE),
         Filter(name="updated_at", type=FilterType.DATE),
@@ -232,6 +240,7 @@ UNIFIED = Dialect(
         modified=("updated_at",),
         # The id alone is promised; not every provider has the rest.
         optional=frozenset({"name", "status", "created", "modified"}),
+        beside=tuple((f"{one}.id", (one, "id")) for one in OBJECTS),
     ),
     sources=(Source(name=PROJECT, path="/unified/crm/projects/{project}", project=()),),
     deletes=MappingProxyType({PROJECT: "/unified/crm/projects/{id}"}),

@@ -22,7 +22,7 @@ from worker.providers.dialect import (
 )
 from worker.providers.reading import envelope_at
 from worker.providers.verdicts import DELETES, OK, OWN_WORD, READS, Row
-from worker.providers.zoho_filters import FILTERS_V3, FILTERS_V4
+from worker.providers.zoho_filters import BESIDE, FILTERS_V3, FILTERS_V4
 
 ID: Final = "[1-9][0-9]{0,18}"
 COMMENT, DOCUMENT, TASK, USER = "comment", "document", "task", "user"
@@ -183,6 +183,7 @@ V4 = Dialect(
         created=("created_time",),
         modified=("last_modified_time",),
         optional=frozenset({"name", "status", "created", "modified"}),
+        beside=BESIDE,
     ),
     sources=(PROJECT_V4, COMMENTS),
     deletes=MappingProxyType(

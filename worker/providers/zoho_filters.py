@@ -3,6 +3,7 @@
 from typing import Final
 
 from worker.domain.filters import CREATED, MODIFIED, Filter, FilterType, Side, portable
+from worker.domain.traits import Match, Trait
 
 BILLING: Final = (
     "fixed_cost_for_project",
@@ -15,11 +16,16 @@ BILLING: Final = (
 )
 BUDGETS: Final = ("total_project_cost", "total_project_hours", "hours_per_task", "hours_per_staff")
 TEXTS: Final = (
-    "customer_id",
-    "project_name_startswith",
-    "project_name_contains",
-    "description_startswith",
-    "description_contains",
+    ("customer_id", "customer_id", Match.WHOLE),
+    ("project_name_startswith", "name", Match.BEGINS),
+    ("project_name_contains", "name", Match.WITHIN),
+    ("description_startswith", "description", Match.BEGINS),
+    ("description_contains", "description", Match.WITHIN),
+)
+# What of that a list shows beside a project's name; v4 shows the customer as an object.
+BESIDE: Final = (
+    *((name, (name,)) for name in ("customer_id", "description", "billing_type", "budget_type")),
+    ("customer_id", ("customer", "customer_id")),
 )
 # "Earlier or at" and "later or at" are no side: the bound next to the filter would be too narrow.
 TIMES: Final = (
@@ -33,14 +39,15 @@ TIMES: Final = (
 STATUSES: Final = ("active", "inactive", "completed")
 
 
-def _choice(name: str, *choices: str) -> Filter:
-    shows = tuple(
+def _statuses(name: str, *choices: str) -> Filter:
+    words = tuple(
         (choice, status)
         for choice in choices
         for status in STATUSES
         if choice.lower() in {status, f"status.{status}"}
     )
-    return Filter(name=name, type=FilterType.CHOICE, choices=choices, shows=shows)
+    trait = Trait(field="status", words=words)
+    return Filter(name=name, type=FilterType.CHOICE, choices=choices, trait=trait)
 
 
 def _times(name: str, moment: str) -> tuple[Filter, ...]:
@@ -56,8 +63,8 @@ def _times(name: str, moment: str) -> tuple[Filter, ...]:
 
 
 FILTERS_V4: Final = (
-    _choice("status", *STATUSES),
-    _choice(
+    _statuses("status", *STATUSES),
+    _statuses(
         "filter_by",
         "Status.All",
         "Status.Active",
@@ -65,11 +72,13 @@ FILTERS_V4: Final = (
         "Status.Completed",
         "Status.ZohoPeople",
     ),
-    *(Filter(name=name) for name in TEXTS),
+    *(Filter(name=name, trait=Trait(field=field, match=how)) for name, field, how in TEXTS),
     Filter(name="description_in", type=FilterType.LIST),
     Filter(name="description_not_in", type=FilterType.LIST),
-    _choice("billing_type", *BILLING),
-    _choice("budget_type", *BUDGETS),
+    *(
+        Filter(name=name, type=FilterType.CHOICE, choices=choices, trait=Trait(field=name))
+        for name, choices in (("billing_type", BILLING), ("budget_type", BUDGETS))
+    ),
     *_times("created_time", CREATED),
     *_times("last_modified_time", MODIFIED),
     *portable(
@@ -86,7 +95,7 @@ FILTERS_V4: Final = (
 # v3 documents two filters. One that it does not know might be ignored, and then select everything:
 # so times are held against what its list shows.
 FILTERS_V3: Final = (
-    _choice("filter_by", "Status.All", "Status.Active", "Status.Inactive"),
-    Filter(name="customer_id"),
+    _statuses("filter_by", "Status.All", "Status.Active", "Status.Inactive"),
+    Filter(name="customer_id", trait=Trait(field="customer_id")),
     *portable({}),
 )

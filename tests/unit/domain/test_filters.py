@@ -18,9 +18,12 @@ JAN_31_2025 = 1_738_281_600_000
 UUID = "62f44730-dd91-461e-bd6a-aedd9e0ad79d"
 
 
-def a_project(created: str = "", modified: str = "") -> Seen:
+def a_project(created: str = "", modified: str = "", name: str = "x", **shown: str) -> Seen:
     target = Target(kind=PROJECT, external_id="1")
-    return Seen(target=target, name="x", created=created, modified=modified)
+    status, beside = shown.pop("status", ""), tuple(shown.items())
+    return Seen(
+        target=target, name=name, status=status, created=created, modified=modified, beside=beside
+    )
 
 
 ZOHO = [
@@ -194,6 +197,53 @@ def test_a_time_filter_that_the_provider_ignored_is_noticed() -> None:
     assert filters.client(a_project(created="2025-01-31T00:00:00+0000"))
     assert filters.client(a_project())
     assert not filters.client(a_project(created="2025-06-01T00:00:00+0000"))
+
+
+IGNORED = [
+    (FILTERS_V4, "status=active", {"status": "Active"}, {"status": "completed"}),
+    (FILTERS_V4, "filter_by=Status.Inactive", {"status": "inactive"}, {"status": "active"}),
+    (FILTERS_V4, "customer_id=46", {"customer_id": "46"}, {"customer_id": "460"}),
+    (FILTERS_V4, "project_name_startswith=net", {"name": "Network"}, {"name": "The network"}),
+    (FILTERS_V4, "project_name_contains=net w", {"name": "A NET  work"}, {"name": "Planet"}),
+    (FILTERS_V4, "description_startswith=For", {"description": "for X"}, {"description": "A"}),
+    (FILTERS_V4, "description_contains=city", {"description": "Big City"}, {"description": "A"}),
+    (
+        FILTERS_V4,
+        "billing_type=based_on_task_hours",
+        {"billing_type": "based_on_task_hours"},
+        {"billing_type": "fixed_cost_for_project"},
+    ),
+    (
+        FILTERS_V4,
+        "budget_type=hours_per_task",
+        {"budget_type": "hours_per_task"},
+        {"budget_type": "total_project_cost"},
+    ),
+    (FILTERS_V3, "customer_id=46", {"customer_id": "46"}, {"customer_id": "47"}),
+    (CAPSULE.filters, "status=open", {"status": "OPEN"}, {"status": "CLOSED"}),
+    (PIPELINER.filters, "status=in progress", {"status": "doing"}, {"status": "Completed"}),
+    (UNIFIED.filters, "name=kick", {"name": "Our Kick-off"}, {"name": "Retreat"}),
+    (UNIFIED.filters, "owner.id=u1", {"owner.id": "u1"}, {"owner.id": "u2"}),
+]
+
+
+@pytest.mark.parametrize(("specs", "text", "fits", "strays"), IGNORED)
+def test_a_filter_that_the_provider_ignored_is_noticed_by_what_the_list_shows(
+    specs: tuple[Filter, ...], text: str, fits: dict[str, str], strays: dict[str, str]
+) -> None:
+    filters = parse(specs, [text], NOW)
+
+    assert filters.client(a_project(**fits))
+    assert not filters.client(a_project(**strays))
+
+
+@pytest.mark.parametrize(
+    ("specs", "text"), [(specs, text) for specs, text, _, _ in IGNORED if "name" not in text]
+)
+def test_where_a_list_shows_nothing_of_it_the_provider_is_believed(
+    specs: tuple[Filter, ...], text: str
+) -> None:
+    assert parse(specs, [text], NOW).client(a_project())
 
 
 def test_both_sides_of_a_time_may_be_bound() -> None:

@@ -24,6 +24,16 @@ READ = Call(
 )
 COMMENTS = replace(READ, source="comment")
 
+SHOWN_BESIDE = (
+    (
+        "description",
+        "This project is about the distribution of network devices across the city.",
+    ),
+    ("billing_type", "based_on_project_hours"),
+    ("budget_type", "total_project_cost"),
+    ("customer_id", "460000000044001"),
+)
+
 Body = dict[str, Any]
 Key = Any  # of an object or of a list
 
@@ -50,9 +60,22 @@ def test_a_page_shows_its_projects_and_ends_the_list() -> None:
                 status="active",
                 created="2025-08-06T10:05:43+0530",
                 modified="2025-08-06T10:05:43+0530",
+                beside=SHOWN_BESIDE,
             ),
         ),
     )
+
+
+@pytest.mark.parametrize("shown", [None, 7, "", True, "46", {}, {"customer_id": None}, []])
+def test_what_filters_alone_are_about_never_makes_a_page_unreadable(shown: object) -> None:
+    body = body_of("projects")
+    for key in ("customer", "description", "billing_type", "budget_type"):
+        body["projects"][0][key] = shown
+
+    (seen,) = read(V4, LIST, body).projects
+
+    assert seen.target.external_id == PROJECT_ID
+    assert all(isinstance(text, str) and text for _, text in seen.beside)
 
 
 def test_a_project_shows_itself_and_its_inline_children() -> None:
