@@ -7,8 +7,7 @@ not show cannot be held against anything: there the provider is believed.
 
 from dataclasses import dataclass
 from enum import Enum
-from operator import contains, eq
-from typing import Final
+from typing import assert_never
 
 from worker.domain.calls import Seen
 
@@ -52,7 +51,7 @@ class Shown:
         """Whether a project may be selected."""
         shown = _plain(_text_of(seen, self.trait.field))
         speaks = shown and (not self.trait.among or shown in self.trait.among)
-        return not speaks or _FITS[self.trait.match](shown, self.word)
+        return not speaks or _fits(self.trait.match, shown, self.word)
 
 
 def _text_of(seen: Seen, field: str) -> str:
@@ -64,4 +63,13 @@ def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-_FITS: Final = {Match.WHOLE: eq, Match.BEGINS: str.startswith, Match.WITHIN: contains}
+def _fits(match: Match, shown: str, word: str) -> bool:
+    match match:
+        case Match.WHOLE:
+            return shown == word
+        case Match.BEGINS:
+            return shown.startswith(word)
+        case Match.WITHIN:
+            return word in shown
+        case _:
+            assert_never(match)

@@ -75,7 +75,7 @@ def test_what_filters_alone_are_about_never_makes_a_page_unreadable(shown: objec
     (seen,) = read(V4, LIST, body).projects
 
     assert seen.target.external_id == PROJECT_ID
-    assert all(isinstance(text, str) and text for _, text in seen.beside)
+    assert {text for _, text in seen.beside} <= {"7", "46"}
 
 
 def test_a_project_shows_itself_and_its_inline_children() -> None:
