@@ -92,9 +92,9 @@ class Store:
         return self.jobs.submit(new, enumerate(ids, start=1), lambda: "digest", rank).job
 
     def lease(self, owner: str = "w1", length: timedelta = LENGTH) -> Lease:
-        lease = self.work.take_lease(self.account, owner, length)
-        assert lease is not None
-        return lease
+        taken = self.work.take_lease(self.account, owner, length)
+        assert taken is not None
+        return taken.lease
 
     def kill_holder(self) -> None:
         """Let the account's lease run out, as if its holder had died long ago."""

@@ -134,8 +134,8 @@ def test_items_of_other_accounts_are_no_duplicates(store: Store) -> None:
     crm = store.work.take_lease("crm", "w2", LENGTH)
     assert crm is not None
 
-    assert store.plans.skip_duplicates(crm, other) == 0
-    assert lease.account != crm.account
+    assert store.plans.skip_duplicates(crm.lease, other) == 0
+    assert lease.account != crm.lease.account
 
 
 def test_what_a_job_has_deleted_is_free_for_others(store: Store) -> None:

@@ -187,7 +187,8 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.lease is None)
     @rule(owner=st.sampled_from(["w1", "w2"]))
     def take(self, owner: str) -> None:
-        self.lease = self.store.work.take_lease(self.store.account, owner, LENGTH)
+        taken = self.store.work.take_lease(self.store.account, owner, LENGTH)
+        self.lease = None if taken is None else taken.lease
 
     @precondition(lambda self: self.lease is not None)
     @rule(most=st.integers(1, 3))

@@ -56,10 +56,10 @@ def test_an_account_never_has_two_holders(store: Store, *, full: bool) -> None:
     lost: list[Lease] = []
 
     def turn() -> None:
-        lease = store.work.take_lease(ACCOUNT, threading.current_thread().name, HELD)
-        if lease is None:
+        taken = store.work.take_lease(ACCOUNT, threading.current_thread().name, HELD)
+        if taken is None:
             return
-        since = lease.now
+        lease, since = taken.lease, taken.lease.now
         try:
             for _ in range(random.randrange(12)):
                 lease = store.work.commit(lease, Batch(), HELD).lease

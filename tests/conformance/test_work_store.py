@@ -436,11 +436,11 @@ def test_calls_can_come_late_after_their_job_has_ended(store: Store) -> None:
 def test_what_a_job_waits_for_is_kept_since_it_began(store: Store) -> None:
     lease, job = store.running()
     wait = WaitingOn(code=Waiting.RATE_LIMIT, sentence="100 of 100 calls used")
-    store.work.commit(lease, Batch(waiting={job.id: wait}), LENGTH)
+    store.work.give_lease(lease, None, {job.id: wait})
     first = store.jobs.get(job.id).waiting_on
 
     other = WaitingOn(code=Waiting.RATE_LIMIT, sentence="99 of 100 calls used")
-    store.work.commit(lease, Batch(waiting={job.id: other}), LENGTH)
+    store.work.give_lease(store.lease(), None, {job.id: other})
 
     second = store.jobs.get(job.id).waiting_on
     assert first is not None
@@ -460,11 +460,12 @@ def test_a_job_that_verifies_says_when_its_next_look_is_due(store: Store) -> Non
     store.settle(lease, store.item(job, "p2"), soon)
     looking = WaitingOn(code=Waiting.DEPENDENCY, sentence="lost answers are being looked up")
 
-    store.work.commit(lease, Batch(waiting={job.id: looking}), LENGTH)
+    store.work.give_lease(lease, None, {job.id: looking})
 
     assert _wake(store, job) == store.item(job, "p2").due_at
+    lease = store.lease()
     store.settle(lease, store.item(job, "p2"), GONE)
-    store.work.commit(lease, Batch(waiting={job.id: looking}), LENGTH)
+    store.work.give_lease(lease, None, {job.id: looking})
     assert _wake(store, job) == store.item(job, "p1").due_at
 
 

@@ -20,10 +20,10 @@ async def test_a_timer_whose_worker_died_is_stopped_again_and_not_looked_at(stag
     await stage.planned(job_id)
     stage.desk.confirm(job_id, word=None, yes=True)
     work = stage.tools_of("acme").work
-    lease = work.take_lease("acme", "dead", LEASE)
-    assert lease is not None
+    taken = work.take_lease("acme", "dead", LEASE)
+    assert taken is not None
     timer = stage.items(stage.desk.jobs.get(job_id))[0]
-    work.commit(lease, Batch(opens=[timer]), LEASE * -1)
+    work.commit(taken.lease, Batch(opens=[timer]), LEASE * -1)
 
     job = await stage.finished(job_id)
 

@@ -43,7 +43,17 @@ from worker.ports.tokens import (
     TokenStore,
     Turn,
 )
-from worker.ports.work import Batch, Change, Committed, Done, Found, Lease, Left, ListingProgress
+from worker.ports.work import (
+    Batch,
+    Change,
+    Committed,
+    Done,
+    Found,
+    Lease,
+    Left,
+    ListingProgress,
+    Taken,
+)
 
 __all__ = [
     "UNLISTED",
@@ -88,6 +98,7 @@ __all__ = [
     "Spared",
     "Standing",
     "Submitted",
+    "Taken",
     "TokenBooks",
     "TokenStore",
     "Turn",

@@ -9,14 +9,14 @@ from worker.domain.calls import Answer, Call
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState
 from worker.domain.steps import Progress
-from worker.ports.jobs import AccountRow, Item, Job, PlanFacts, PlannedItems, WaitingOn
-from worker.ports.work import Batch, Committed, Done, Lease, Left
+from worker.ports.jobs import Item, Job, PlanFacts, PlannedItems, WaitingOn
+from worker.ports.work import Batch, Committed, Done, Lease, Left, Taken
 
 
 class WorkStore(Protocol):
     """What a lease holder may write. Every method raises LeaseLost if the token is old."""
 
-    def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
+    def take_lease(self, account: str, owner: str, length: timedelta) -> Taken | None:
         """Take the account's lease if it is free or dead; None if somebody holds it.
 
         Takes back what a dead holder left open: every open intent is written down as
@@ -49,9 +49,15 @@ class WorkStore(Protocol):
         """Write calls down whose lease was lost meanwhile: they count, their outcome does not."""
         ...
 
-    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
-        """Give the lease back; returns when the account is due again, None if never.
+    def give_lease(
+        self,
+        lease: Lease,
+        wake_after: timedelta | None,
+        waiting: Mapping[str, WaitingOn] | None = None,
+    ) -> timedelta | None:
+        """Give the lease back, and say what jobs wait for; returns when the account is due again.
 
+        None: never, or the lease is somebody else's by now and nothing was written.
         `wake_after` counts from now: nothing can be done before. None: the store says when the
         next item is due. A bell rung since the lease was taken wins over both.
         """
@@ -190,10 +196,6 @@ class EndStore(Protocol):
 
 class AccountStore(Protocol):
     """What is known of accounts beside their work."""
-
-    def get(self, name: str) -> AccountRow:
-        """One account; an empty row if no job was ever submitted for it."""
-        ...
 
     def park(self, lease: Lease, *, code: str, text: str, secret: str) -> None:
         """Stop the account until its credentials are mended; audited on its chain."""

@@ -1,13 +1,13 @@
 """What a lease holder hands to the store, and what it gets back."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from worker.domain.bulk import Bulk
 from worker.domain.calls import Answer, Call, Seen
 from worker.domain.steps import Decision
-from worker.ports.jobs import Item, Job, WaitingOn
+from worker.ports.jobs import AccountRow, Item, Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,15 @@ class Lease:
     until: datetime
     now: datetime
     bell: int  # rings seen so far; a later one means new work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """An account under a new lease: its row as it was before, and the jobs that may be worked."""
+
+    lease: Lease
+    row: AccountRow
+    jobs: Sequence[Job]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,6 @@ class Batch:
     done: Sequence[Done] = ()
     opens: Sequence[Item] = ()
     listing: Sequence[str] = ()  # jobs whose next page is about to be asked for
-    waiting: Mapping[str, WaitingOn] = field(default_factory=dict)  # by job id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

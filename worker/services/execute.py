@@ -8,7 +8,7 @@ from datetime import timedelta
 from worker.domain.calls import Answer
 from worker.domain.errors import LeaseLost
 from worker.domain.states import JobState, Waiting
-from worker.ports import AccountRow, Batch, EndStore, Job, Lease, WaitingOn, WorkStore
+from worker.ports import AccountRow, EndStore, Job, Lease, WaitingOn, WorkStore
 from worker.ratelimit.port import GateClosed
 from worker.services.proof import page_read_next, reads_pages
 from worker.services.queue import why_left_out
@@ -46,15 +46,22 @@ class Pulses:
 async def run_slice(tools: Tools, pulse: Pulse, stopping: asyncio.Event) -> timedelta | None:
     """Work the account once; returns in how long it is due again, None if never or not ours."""
     account = tools.facts.name
-    lease = await off(tools.work.take_lease, account, tools.owner, tools.lease)
-    if lease is None:
+    asked = tools.clock()
+    taken = await off(tools.work.take_lease, account, tools.owner, tools.lease)
+    if taken is None:
         return None
-    part = Slice(tools=tools, lease=lease, stopping=stopping, calm=pulse.outages == 0)
+    part = Slice(
+        tools=tools,
+        lease=taken.lease,
+        stopping=stopping,
+        renewed=asked,
+        calm=pulse.outages == 0,
+        jobs={job.id: job for job in taken.jobs},
+    )
     try:
-        ending = await _work(part, await off(tools.accounts.get, account))
-        ending = _with_outage(ending, part, pulse)
-        await off(tools.work.commit, part.lease, _said(part, ending), tools.lease)
-        return await off(tools.work.give_lease, part.lease, ending.wake_after)
+        ending = _with_outage(await _work(part, taken.row), part, pulse)
+        said = _said(part, ending)
+        return await off(tools.work.give_lease, part.lease, ending.wake_after, said)
     except LeaseLost:
         await _write_late(part)
         return None
@@ -94,10 +101,7 @@ async def _work(part: Slice, row: AccountRow) -> Ending:
 async def _end_stopping(part: Slice) -> None:
     """End what is being stopped although no call can be made: that takes none."""
     tools = part.tools
-    committed = await off(tools.work.commit, part.lease, Batch(), tools.lease)
-    part.lease = committed.lease
-    part.jobs = {job.id: job for job in committed.jobs}
-    for job in committed.jobs:
+    for job in part.jobs.values():
         if job.stopping:
             while await off(tools.ends.leave_out, part.lease, job, why_left_out(job)):
                 pass
@@ -108,17 +112,14 @@ def end_without_account(
     work: WorkStore, ends: EndStore, *, account: str, owner: str, lease: timedelta, said: str
 ) -> None:
     """End what is being stopped, and let the other jobs say what they wait for."""
-    held = work.take_lease(account, owner, lease)
-    if held is None:
+    taken = work.take_lease(account, owner, lease)
+    if taken is None:
         return
-    committed = work.commit(held, Batch(), lease)
-    lasting = [
-        job for job in committed.jobs if not (job.stopping and _ended(ends, committed.lease, job))
-    ]
+    held = taken.lease
+    lasting = [job for job in taken.jobs if not (job.stopping and _ended(ends, held, job))]
     waits = replace(_credentials(said), next_wake=held.now + PARKED_LOOK)
     waiting = dict.fromkeys((job.id for job in lasting), waits)
-    held = work.commit(committed.lease, Batch(waiting=waiting), lease).lease
-    work.give_lease(held, PARKED_LOOK if lasting else None)
+    work.give_lease(held, PARKED_LOOK if lasting else None, waiting)
 
 
 def _ended(ends: EndStore, lease: Lease, job: Job) -> bool:
@@ -162,13 +163,12 @@ def _with_outage(ending: Ending, part: Slice, pulse: Pulse) -> Ending:
     return replace(ending, wake_after=after)
 
 
-def _said(part: Slice, ending: Ending) -> Batch:
-    """What each job waits for now."""
-    waiting: Mapping[str, WaitingOn] = {
+def _said(part: Slice, ending: Ending) -> Mapping[str, WaitingOn]:
+    """What each job waits for now, by its id."""
+    return {
         job.id: _dated(ending.waiting or _of_job(job, part.lease), part.lease, ending.wake_after)
         for job in part.jobs.values()
     }
-    return Batch(waiting=waiting)
 
 
 def _of_job(job: Job, lease: Lease) -> WaitingOn:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from worker.domain.calls import Answer, Call
 from worker.domain.limits import Permit
@@ -58,16 +57,17 @@ class Flights:
             return Answer(verdict=Verdict.NOT_SENT, error_class="stale", message=said)
         return await self.tools.provider.perform(call)
 
-    async def landed(self, *, within: float, commit_takes: float) -> list[Flight]:
+    async def landed(self, *, within: float, patience: float, share: float) -> list[Flight]:
         """Wait for the first call to come back (seconds), and for a few more of its wave.
 
-        One commit for many costs little more than one for one.
+        One commit for many costs little more than one for one. For the others it waits no longer
+        than `patience` (seconds) and this share of the time that the slowest so far took.
         """
         tasks = [flight.task for flight in self._open]
         back, out = await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
         if out and back:
             slowest = max(task.result().duration for task in back)
-            await asyncio.wait(out, timeout=min(commit_takes / 2, slowest / timedelta(seconds=16)))
+            await asyncio.wait(out, timeout=min(patience, slowest.total_seconds() * share))
         return [flight for flight in self._open if flight.task.done()]
 
     def forget(self, flight: Flight) -> None:

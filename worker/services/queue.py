@@ -19,9 +19,11 @@ from worker.services.sharing import shared_out
 from worker.services.tools import Tools, off
 
 AT_ONCE = 200
-"""Items loaded for one job at a time."""
+"""Items loaded for one job at a time, or ..."""
+WAVES = 5
+"""... so many times what may be in flight, if that is less: what a slice leaves is read anew."""
 MOST = 4_000
-"""The same for a job that goes by chunks, so that all places in flight have one."""
+"""The most for a job that goes by chunks, so that all places in flight have one."""
 POLL = 0.2
 """Seconds after which an empty queue looks again for items that have come due."""
 
@@ -137,8 +139,10 @@ class Queue:
 
     async def _due(self, lease: Lease, job: Job) -> Sequence[Item]:
         """Items due now, less what a protection spares meanwhile; old checks are made again."""
-        at_once = max(AT_ONCE, 2 * self.tools.facts.bulk_size * self.tools.facts.in_flight)
-        limit = min(at_once, MOST) if job.bulk.may_go else AT_ONCE
+        facts = self.tools.facts
+        at_once = max(AT_ONCE, 2 * facts.bulk_size * facts.in_flight)
+        few = min(AT_ONCE, WAVES * facts.in_flight)
+        limit = min(at_once, MOST) if job.bulk.may_go else few
         items = await off(self.tools.work.load, lease, job, limit)
         if job.state is JobState.PLANNING:
             return items

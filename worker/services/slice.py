@@ -31,6 +31,8 @@ from worker.services.tools import Tools, off
 
 RENEW = 5.0
 """Seconds after which a lease is renewed even if no call came back."""
+SHARE = 1 / 16
+"""Of the time that a call took: so long others of its wave are waited for."""
 GATE_RETRY = timedelta(seconds=2)
 """How long to wait when the books of the limits cannot be asked."""
 UNANSWERED = frozenset({Verdict.NOT_SENT, Verdict.UNAVAILABLE, Verdict.AMBIGUOUS})
@@ -54,13 +56,13 @@ class Slice:
     tools: Tools
     lease: Lease
     stopping: asyncio.Event  # the process is about to end: start nothing new
+    renewed: float  # when the lease was last asked for, by this process' own clock
     calm: bool = True  # False: the provider was down a moment ago, so one call goes first
     heard: bool = False  # whether the provider answered one of this slice's calls
     jobs: dict[str, Job] = field(default_factory=dict)
     permits: Permits = field(init=False)
     flights: Flights = field(init=False)
     _rules: Rules = field(init=False)
-    _renewed: float = 0.0  # when the lease was last asked for, by this process' own clock
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
     _failures: int = 0  # calls in a row without an answer
@@ -80,7 +82,7 @@ class Slice:
         """Work until nothing is due, permits run out or the time is over."""
         queue = Queue(self.tools)
         time = Span(self.tools, self.lease.account)
-        await self._commit((), queue)
+        self.permits.share_by(self.jobs.values())
         while True:
             if self._may_start() and await time.is_left():
                 await queue.fill(self.lease, list(self.jobs.values()))
@@ -140,7 +142,7 @@ class Slice:
                 self.permits.give_back(permit, used=False)
             raise
         self._done.clear()
-        self._took, self._renewed = self.tools.clock() - asked, asked
+        self._took, self.renewed = self.tools.clock() - asked, asked
         before = self.jobs
         self.lease, self.jobs = committed.lease, {job.id: job for job in committed.jobs}
         self.permits.share_by(committed.jobs)
@@ -158,11 +160,13 @@ class Slice:
     def _start(self, chosen: Iterable[tuple[Work, Permit]], queue: Queue) -> None:
         for work, permit in chosen:
             job = self.jobs[work.job_id]
-            self.flights.start(work, permit, job, known=queue.known, renewed=self._renewed)
+            self.flights.start(work, permit, job, known=queue.known, renewed=self.renewed)
 
     async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""
-        for flight in await self.flights.landed(within=RENEW, commit_takes=self._took):
+        # Who starts nothing any more has time, and one commit for all that are still out.
+        patience, share = (self._took / 2, SHARE) if self._may_start() else (RENEW, 1.0)
+        for flight in await self.flights.landed(within=RENEW, patience=patience, share=share):
             answer = flight.task.result()
             done = await self._result(flight, answer)
             self.flights.forget(flight)  # only now: whatever breaks before leaves it to `land`

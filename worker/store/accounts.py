@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Interval,
     Row,
+    Select,
     and_,
     bindparam,
     exists,
@@ -218,12 +219,7 @@ class Accounts:
         """Accounts nobody works that are due before `within` from now, and in how long."""
         with self._db.read() as conn:
             now = db_now(conn)
-            rows = conn.execute(
-                select(ACCOUNTS.c.name, ACCOUNTS.c.next_wake_at).where(
-                    ACCOUNTS.c.next_wake_at <= now + within,
-                    (ACCOUNTS.c.lease_until.is_(None)) | (ACCOUNTS.c.lease_until <= now),
-                )
-            ).all()
+            rows = conn.execute(_due(now, within)).all()
         return [(name, max(wake - now, timedelta(0))) for name, wake in rows]
 
     def open_intents(self, account: str) -> int:
@@ -259,7 +255,15 @@ class Accounts:
 
     def is_alone(self, account: str) -> bool:
         """Whether no other account is due now."""
-        return all(name == account for name, _ in self.due(timedelta(0)))
+        with self._db.read() as conn:
+            others = _due(db_now(conn)).where(ACCOUNTS.c.name != account)
+            return conn.execute(others.limit(1)).first() is None
+
+
+def _due(now: datetime, within: timedelta = timedelta(0)) -> Select[Any]:
+    free = (ACCOUNTS.c.lease_until.is_(None)) | (ACCOUNTS.c.lease_until <= now)
+    wanted = select(ACCOUNTS.c.name, ACCOUNTS.c.next_wake_at)
+    return wanted.where(ACCOUNTS.c.next_wake_at <= now + within, free)
 
 
 def _entry(account: str, event: Event, actor: str, text: str) -> Entry:

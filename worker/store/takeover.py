@@ -34,6 +34,8 @@ def take_back(conn: Connection, lease: Lease) -> int:
     listing = conn.execute(
         select(JOBS).where(JOBS.c.account == lease.account, JOBS.c.list_token != 0)
     ).all()
+    if not rows and not listing:
+        return 0
     ids = {row.job_id for row in rows}
     jobs = {
         row.id: job_of(row) for row in conn.execute(select(JOBS).where(JOBS.c.id.in_(list(ids))))
@@ -94,12 +96,12 @@ def start_due_jobs(conn: Connection, lease: Lease) -> None:
     ).all()
     for row in rows:
         move(conn, job_of(row), JobState.RUNNING, actor=lease.owner, waiting=at_work(lease.now))
-    in_hand = [state.value for state in ACTIVE]
+    in_hand, said = [state.value for state in ACTIVE], at_work(lease.now).sentence
     conn.execute(
         update(JOBS)
         .where(JOBS.c.account == lease.account, JOBS.c.state.in_(in_hand), JOBS.c.stopping == "")
-        .where(JOBS.c.waiting_code == Waiting.WORKER.value)
-        .values(waiting_text=at_work(lease.now).sentence)
+        .where(JOBS.c.waiting_code == Waiting.WORKER.value, JOBS.c.waiting_text != said)
+        .values(waiting_text=said)
     )
 
 

@@ -3,15 +3,25 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from worker.domain.audit import job_chain
 from worker.domain.breakers import Breakers
 from worker.domain.calls import PROJECT
-from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
+from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.domain.steps import DELETIONS, TOGETHER, Settle, Step
-from worker.ports import Batch, Committed, Done, Item, Job, Lease, ListingProgress, WaitingOn
-from worker.store import brakes, cascade, entries, takeover
+from worker.ports import (
+    Batch,
+    Committed,
+    Done,
+    Item,
+    Job,
+    Lease,
+    ListingProgress,
+    Taken,
+    WaitingOn,
+)
+from worker.store import brakes, cascade, entries, leases, takeover
 from worker.store.accounts import fence, lock_account, next_due
 from worker.store.among import among
 from worker.store.cascade import SettledItem
@@ -20,19 +30,19 @@ from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.holds import held_jobs
-from worker.store.models import ACCOUNTS, ITEMS, JOBS
+from worker.store.leases import IN_HAND
+from worker.store.models import ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
-from worker.store.rows import BULK, change_values, item_of, job_of, waiting_columns
+from worker.store.rows import BULK, change_values, item_of, job_of
 from worker.store.turns import not_before_canary
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
-_IN_HAND = JOBS.c.state.in_([state.value for state in ACTIVE]) | (JOBS.c.stopping != "")
 _JOBS = (
     select(JOBS)
     .where(
         JOBS.c.account == bindparam("b_account"),
-        _IN_HAND | among(JOBS.c.id, "b_ids"),
+        IN_HAND | among(JOBS.c.id, "b_ids"),
     )
     .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
 )
@@ -56,33 +66,16 @@ class SqlWorkStore:
         self._ranks = ranks
         self._breakers = breakers or Breakers()
 
-    def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
+    def take_lease(self, account: str, owner: str, length: timedelta) -> Taken | None:
         with self._db.write() as conn:
-            row = lock_account(conn, account)
-            now = db_now(conn)
-            if row is None or (row.lease_until is not None and row.lease_until > now):
+            taken = leases.take(conn, account, owner, length)
+            if taken is None:
                 return None
-            lease = Lease(
-                account=account,
-                owner=owner,
-                token=row.lease_token + 1,
-                until=now + length,
-                now=now,
-                bell=row.bell,
-            )
-            conn.execute(
-                update(ACCOUNTS)
-                .where(ACCOUNTS.c.name == account)
-                .values(
-                    lease_owner=owner,
-                    lease_token=lease.token,
-                    lease_until=lease.until,
-                    next_wake_at=now,  # due at once, should this holder die
-                )
-            )
+            lease, row = taken
             takeover.take_back(conn, lease)
             takeover.start_due_jobs(conn, lease)
-            return lease
+            jobs = _jobs(conn, account).values()
+            return Taken(lease=lease, row=row, jobs=list(jobs))
 
     def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
         with self._db.write() as conn:
@@ -99,9 +92,7 @@ class SqlWorkStore:
             opened = [item.id for item in batch.opens if _may_go(item, jobs, held, shut)]
             listing = [one for one in batch.listing if _may_list(jobs.get(one))]
             _open(conn, lease, opened, listing)
-            for job_id, waiting in batch.waiting.items():
-                _say_waiting(conn, job_id, waiting, lease.now)
-            if batch.waiting or any(one.listing for one in batch.done):
+            if any(one.listing for one in batch.done):
                 jobs = _jobs(conn, lease.account)
             left = (frozenset(opened), frozenset(listing))
             in_hand = [job for job in jobs.values() if _is_in_hand(job)]
@@ -168,20 +159,23 @@ class SqlWorkStore:
             jobs = _jobs(conn, lease.account, {one.job_id for one in done})
             append(conn, [entries.of_late(one, jobs[one.job_id], lease) for one in done])
 
-    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
+    def give_lease(
+        self,
+        lease: Lease,
+        wake_after: timedelta | None,
+        waiting: Mapping[str, WaitingOn] | None = None,
+    ) -> timedelta | None:
         with self._db.write() as conn:
-            row = lock_account(conn, lease.account)
-            if row is None or (row.lease_token, row.lease_owner) != (lease.token, lease.owner):
+            heard = leases.heard(conn, lease)
+            if heard is None:
                 return None
             now = db_now(conn)
+            for job_id, waits in (waiting or {}).items():
+                leases.say_waiting(conn, job_id, waits, now)
             wake = next_due(conn, lease.account, now) if wake_after is None else now + wake_after
-            if row.bell != lease.bell:
+            if heard != lease.bell:
                 wake = now
-            conn.execute(
-                update(ACCOUNTS)
-                .where(ACCOUNTS.c.name == lease.account)
-                .values(lease_owner="", lease_until=None, next_wake_at=wake)
-            )
+            leases.give(conn, lease.account, wake)
             return None if wake is None else max(wake - now, timedelta(0))
 
 
@@ -285,16 +279,3 @@ def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now:
             account_projects=JOBS.c.account_projects + listing.projects,
         )
     )
-
-
-def _say_waiting(conn: Connection, job_id: str, waiting: WaitingOn, now: datetime) -> None:
-    """Write what a job waits for; `since` stays while the reason stays."""
-    values = dict(waiting_columns(waiting))
-    if waiting.code is Waiting.DEPENDENCY:
-        look = select(func.min(ITEMS.c.due_at)).where(ITEMS.c.job_id == job_id)
-        values["waiting_wake"] = conn.execute(look).scalar()
-    same = JOBS.c.waiting_code == waiting.code.value
-    del values["waiting_since"]
-    in_hand = and_(JOBS.c.id == job_id, _IN_HAND)  # a person may have paused it meanwhile
-    conn.execute(update(JOBS).where(in_hand, same).values(values))
-    conn.execute(update(JOBS).where(in_hand, ~same).values(**values, waiting_since=now))

@@ -21,6 +21,7 @@ from worker.ports import (
     Job,
     Lease,
     ListingProgress,
+    Taken,
     WaitingOn,
 )
 
@@ -66,16 +67,17 @@ class MemoryStore:
         """Somebody else takes the lease over."""
         self._token += 1
 
-    def take_lease(self, account: str, owner: str, length: timedelta) -> Lease | None:
+    def take_lease(self, account: str, owner: str, length: timedelta) -> Taken | None:
         now = self._clock()
         if self._until is not None and self._until > now:
             return None
         self._token += 1
         self._until = now + length
         self._listing.clear()
-        return Lease(
+        lease = Lease(
             account=account, owner=owner, token=self._token, until=self._until, now=now, bell=0
         )
+        return Taken(lease=lease, row=self.account, jobs=self._active())
 
     def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
         lease = self._fenced(lease, length)
@@ -89,9 +91,6 @@ class MemoryStore:
         opened = [item for item in batch.opens if _may_go(item, self.jobs.get(item.job_id))]
         listing = [one for one in batch.listing if _may_list(self.jobs.get(one))]
         self._open(opened, listing)
-        for job_id, waiting in batch.waiting.items():
-            self.waiting[job_id] = waiting
-            self.jobs[job_id] = replace(self.jobs[job_id], waiting_on=waiting)
         self.batches.append(batch)
         committed = Committed(
             lease=lease,
@@ -137,9 +136,17 @@ class MemoryStore:
     def late(self, lease: Lease, done: Sequence[Done]) -> None:  # noqa: ARG002  late means: the lease does not count
         self.lates.extend(done)
 
-    def give_lease(self, lease: Lease, wake_after: timedelta | None) -> timedelta | None:
+    def give_lease(
+        self,
+        lease: Lease,
+        wake_after: timedelta | None,
+        waiting: Mapping[str, WaitingOn] | None = None,
+    ) -> timedelta | None:
         if lease.token != self._token:
             return None
+        for job_id, waits in (waiting or {}).items():
+            self.waiting[job_id] = waits
+            self.jobs[job_id] = replace(self.jobs[job_id], waiting_on=waits)
         self._until = None
         return wake_after
 
@@ -201,9 +208,6 @@ class MemoryStore:
         check_move(job.state, to)
         self.jobs[job.id] = replace(self.jobs[job.id], state=to, stopping="")
         return self.jobs[job.id]
-
-    def get(self, name: str) -> AccountRow:
-        return self.account if name == self.account.name else AccountRow(name=name)
 
     def park(self, lease: Lease, *, code: str, text: str, secret: str) -> None:
         self._fenced(lease, lease.until - lease.now)

@@ -118,7 +118,7 @@ class Played:
         job = self.desk.jobs.get(job_id)
         with _held(self, job) as lease:
             waiting = {job_id: WaitingOn(code=code, sentence=sentence)}
-            self._work().commit(lease, Batch(waiting=waiting), LENGTH)
+            self._work().give_lease(lease, None, waiting)
 
     def serve(self, stop: Event) -> None:
         """Plan and finish whatever comes, until told to stop."""
@@ -143,10 +143,10 @@ class _held:  # noqa: N801  reads as what it is: with _held(…) as lease
         self._account = job.account
 
     def __enter__(self) -> Lease:
-        lease = self._work.take_lease(self._account, "worker@test:1", LENGTH)
-        assert lease is not None
-        self._lease = lease
-        return lease
+        taken = self._work.take_lease(self._account, "worker@test:1", LENGTH)
+        assert taken is not None
+        self._lease = taken.lease
+        return taken.lease
 
     def __exit__(self, *_: object) -> None:
         self._work.give_lease(self._lease, None)

@@ -81,9 +81,9 @@ async def test_lost_books_count_the_calls_that_may_be_under_way() -> None:
     items = [an_item(1, state=ItemState.SENT), an_item(2), an_item(3)]
     facts = some_facts(purses=(purse,), sharing={"token": ("acme", "crm")})
     there = Bench(script=always(an_answer()), jobs=jobs, items=items, facts=facts)
-    lease = there.store.take_lease("acme", "w1", WAIT)
-    assert lease is not None
-    there.store.commit(lease, Batch(opens=(items[2],), listing=("j-2",)), WAIT)
+    taken = there.store.take_lease("acme", "w1", WAIT)
+    assert taken is not None
+    there.store.commit(taken.lease, Batch(opens=(items[2],), listing=("j-2",)), WAIT)
 
     await Permits(there.tools).take(1, EPOCH)
 

@@ -36,9 +36,9 @@ def planner(job: Job = PLANNED, items: PlannedItems | None = None, **fields: obj
 
 
 def lease_of(bench: Bench) -> Lease:
-    lease = bench.store.take_lease("acme", "w1", bench.tools.lease)
-    assert lease is not None
-    return lease
+    taken = bench.store.take_lease("acme", "w1", bench.tools.lease)
+    assert taken is not None
+    return taken.lease
 
 
 async def filled(bench: Bench) -> Queue:
