@@ -35,8 +35,19 @@ def enough(*, pages: int, unseen: int) -> bool:
     return unseen <= pages
 
 
-async def after_page(tools: Tools, lease: Lease, job: Job) -> bool:
-    """Whether the listing ends here; has what it did not show read by itself if need be."""
+def count_again_at(*, pages: int, unseen: int, page_size: int) -> int:
+    """After how many pages in all it may be enough at the earliest, as each shows no more.
+
+    Counting what a million ids lack takes a database longer than a page takes.
+    """
+    return -((unseen + pages * page_size) // -(page_size + 1))
+
+
+async def after_page(tools: Tools, lease: Lease, job: Job, count_at: dict[str, int]) -> bool:
+    """Whether the listing ends here; has what it did not show read by itself if need be.
+
+    `count_at` remembers, by job, after which page it is counted again what is missing.
+    """
     at_end = not job.list_cursor
     if job.counting:
         if at_end:
@@ -47,8 +58,12 @@ async def after_page(tools: Tools, lease: Lease, job: Job) -> bool:
             count = needs_count(job, tools.facts)
             await off(tools.plans.end_listing, lease, job.id, read_unseen=False, count=count)
         return at_end
-    unseen = await off(tools.plans.unseen, job.id)
-    if not at_end and not enough(pages=job.list_pages, unseen=unseen):
+    if not at_end and job.list_pages < count_at.get(job.id, 0):
+        return False
+    pages, unseen = job.list_pages, await off(tools.plans.unseen, job.id)
+    if not at_end and not enough(pages=pages, unseen=unseen):
+        size = tools.facts.page_size
+        count_at[job.id] = count_again_at(pages=pages, unseen=unseen, page_size=size)
         return False
     alone = bool(unseen) and (not at_end or bool(tools.facts.protection.names))
     count = needs_count(job, tools.facts)

@@ -38,6 +38,7 @@ class Queue:
     _works: deque[Work] = field(default_factory=deque)
     _under_way: dict[str, int] = field(default_factory=dict)  # calls by job
     _looked: float = float("-inf")
+    _count_at: dict[str, int] = field(default_factory=dict)  # pages of a listing, by job
 
     def __len__(self) -> int:
         return len(self._works)
@@ -174,7 +175,7 @@ class Queue:
         protected = sorted(self.tools.facts.protection.ids)
         if protected and not job.list_pages:
             await off(self.tools.plans.skip_protected, lease, job, protected)
-        if job.list_pages and await planning.after_page(self.tools, lease, job):
+        if job.list_pages and await planning.after_page(self.tools, lease, job, self._count_at):
             self._look_again()
             return []
         return [planning.next_page(job, self.tools.facts.filters)]

@@ -24,7 +24,13 @@ from worker.domain.plan import Finding, FindingLevel
 from worker.domain.states import JobState
 from worker.ports import JobOptions, PlanFacts, PlannedItems
 from worker.services.choose import Work
-from worker.services.planning import enough, make_plan, may_confirm, next_page
+from worker.services.planning import (
+    count_again_at,
+    enough,
+    make_plan,
+    may_confirm,
+    next_page,
+)
 from worker.services.tools import AccountFacts
 
 ALL = JobOptions(cascade=("comment", "task", "user"))
@@ -233,6 +239,22 @@ def test_listing_never_costs_twice_the_better_way(unseen: int, length: int) -> N
 @pytest.mark.parametrize(("pages", "unseen", "stop"), [(1, 0, True), (2, 2, True), (1, 2, False)])
 def test_listing_stops_when_reading_is_as_cheap(pages: int, unseen: int, *, stop: bool) -> None:
     assert enough(pages=pages, unseen=unseen) is stop
+
+
+@given(
+    pages=st.integers(1, 10**4),
+    unseen=st.integers(0, 10**6),
+    page_size=st.integers(1, 500),
+    shown=st.lists(st.integers(0, 500), max_size=50),
+)
+def test_no_page_that_would_have_been_enough_goes_uncounted(
+    pages: int, unseen: int, page_size: int, shown: list[int]
+) -> None:
+    again = count_again_at(pages=pages, unseen=unseen, page_size=page_size)
+
+    for number, more in enumerate(shown, start=pages + 1):
+        unseen = max(unseen - min(more, page_size), 0)
+        assert number >= again or not enough(pages=number, unseen=unseen)
 
 
 def test_the_next_page_is_the_one_the_job_stands_at() -> None:

@@ -176,10 +176,30 @@ async def test_the_listing_ends_once_reading_the_rest_is_cheaper(
     bench.plans = MemoryPlans(bench.store, planned(), missing=missing)
     tools = replace(bench.tools, plans=bench.plans)
 
-    ended = await planning.after_page(tools, a_lease(), job)
+    ended = await planning.after_page(tools, a_lease(), job, {})
 
     assert bench.plans.steps == steps
     assert ended == bool(steps)
+
+
+async def test_what_a_long_list_lacks_is_not_counted_after_every_page() -> None:
+    count_at: dict[str, int] = {}
+    bench = planner(LISTING)
+    counted: list[int] = []
+
+    class Counting(MemoryPlans):
+        def unseen(self, job_id: str) -> int:  # noqa: ARG002  there is one job
+            counted.append(page)
+            return 2_000 - 200 * page
+
+    bench.plans = Counting(bench.store, planned())
+    tools = replace(bench.tools, plans=bench.plans)
+    for page in range(1, 11):
+        job = replace(LISTING, list_cursor=str(page + 1), list_pages=page)
+        ended = await planning.after_page(tools, a_lease(), job, count_at)
+        assert ended is (page == 10)
+
+    assert counted == [1, 10]
 
 
 # --- the plan ----------------------------------------------------------------
