@@ -9,7 +9,8 @@ from alembic import context
 from sqlalchemy import Connection
 
 from worker.store.base import Utc
-from worker.store.engine import database_url, writing_engine
+from worker.store.engine import database_url
+from worker.store.engines import writing_engine
 from worker.store.models import Base
 
 # Any constant will do, as long as all upgrades of one database use the same.

@@ -8,7 +8,8 @@ from sqlalchemy import Connection, text
 
 from tests.acceptance.commands import Reply
 from tests.acceptance.site import Site
-from worker.store.engine import database_url, writing_engine
+from worker.store.engine import database_url
+from worker.store.engines import writing_engine
 
 pytestmark = pytest.mark.number(8)
 

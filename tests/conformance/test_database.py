@@ -17,7 +17,7 @@ from worker import bootstrap
 from worker.bootstrap import Desk
 from worker.cli.desk import SilentBell
 from worker.domain.errors import InvalidInput, Unreachable
-from worker.store import engine
+from worker.store import engines
 from worker.store.engine import Database, now
 from worker.store.presence import (
     alive,
@@ -124,13 +124,13 @@ def test_threads_that_begin_together_share_their_connections(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = threading.Barrier(2)
-    make = engine.writing_engine
+    make = engines.writing_engine
 
     def make_at_once(*args: Any, **options: Any) -> Engine:  # noqa: ANN401  whatever it is given
         both.wait(10)
         return make(*args, **options)
 
-    monkeypatch.setattr(engine, "writing_engine", make_at_once)
+    monkeypatch.setattr(engines, "writing_engine", make_at_once)
     opened = Database(database_url)
 
     def pool(_: int) -> Pool:

@@ -29,7 +29,7 @@ from worker.domain.steps import Step
 from worker.ports import AccountRow, Knobs, Lease
 from worker.store.cascade import AT_REST, after_timer
 from worker.store.chain import append
-from worker.store.engine import Database
+from worker.store.engine import Database, clock
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 from worker.store.rows import BULK, KNOBS, OPTIONS, job_of
@@ -255,12 +255,12 @@ class Accounts:
 
     def is_alone(self, account: str) -> bool:
         """Whether no other account is due now."""
-        with self._db.read() as conn:
-            others = _due(db_now(conn)).where(ACCOUNTS.c.name != account)
+        with self._db.glance() as conn:
+            others = _due(clock(conn)).where(ACCOUNTS.c.name != account)
             return conn.execute(others.limit(1)).first() is None
 
 
-def _due(now: datetime, within: timedelta = timedelta(0)) -> Select[Any]:
+def _due(now: datetime | ColumnElement[Any], within: timedelta = timedelta(0)) -> Select[Any]:
     free = (ACCOUNTS.c.lease_until.is_(None)) | (ACCOUNTS.c.lease_until <= now)
     wanted = select(ACCOUNTS.c.name, ACCOUNTS.c.next_wake_at)
     return wanted.where(ACCOUNTS.c.next_wake_at <= now + within, free)

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Row,
@@ -33,7 +32,7 @@ from worker.store.among import among
 from worker.store.base import MOST_ID
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
-from worker.store.engine import Database
+from worker.store.engine import Database, clock
 from worker.store.engine import now as db_now
 from worker.store.models import AUDIT, HOLDS, ITEMS, JOBS
 from worker.store.rows import PLAN, item_of
@@ -45,7 +44,7 @@ _WENT = ("deleted", "deleted_with_parent", "unknown")
 _PROMISED = tuple(state.value for state in HOLDING - {JobState.AWAITING_CONFIRMATION})
 
 
-def _live(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
+def _live(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
     unended = or_(HOLDS.c.expires_at.is_(None), HOLDS.c.expires_at > now)
     return and_(HOLDS.c.removed_at.is_(None), unended)
 
@@ -105,7 +104,7 @@ class SqlGuards:
 
     def live(self, account: str) -> Holds:
         try:
-            with self._db.read() as conn:
+            with self._db.glance() as conn:
                 return _read(conn, account)
         except Unreachable:
             raise  # nothing can be done at all, and so nothing is
@@ -189,7 +188,7 @@ def hold_of(row: Row[Any]) -> Hold:
 def _read(conn: Connection, account: str) -> Holds:
     rows = conn.execute(
         select(HOLDS)
-        .where(HOLDS.c.account == account, _live(db_now(conn)))
+        .where(HOLDS.c.account == account, _live(clock(conn)))
         .order_by(HOLDS.c.id.desc())
     )
     return Holds(by_id={row.external_id: hold_of(row) for row in rows})

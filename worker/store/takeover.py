@@ -1,15 +1,16 @@
 """What a new lease holder finds open from the one before, and jobs whose time has come."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from worker.domain.audit import Entry, Event, job_chain
 from worker.domain.calls import TIMER, Answer
 from worker.domain.outcomes import Verdict
 from worker.domain.retry import RetryPolicy
-from worker.domain.states import ACTIVE, JobState, Waiting
+from worker.domain.states import ACTIVE, ItemState, JobState, Waiting
 from worker.domain.steps import Settle
 from worker.domain.takeover import after_takeover
 from worker.ports import Change, Job, Lease, WaitingOn
@@ -22,18 +23,40 @@ from worker.store.models import ITEMS, JOBS
 from worker.store.moves import move
 from worker.store.rows import change_values, item_of, job_of
 
+_IN_HAND = frozenset(state.value for state in ACTIVE)
+_JOBS = (
+    select(JOBS)
+    .where(
+        JOBS.c.account == bindparam("b_account"),
+        JOBS.c.state.in_([*sorted(_IN_HAND), JobState.SCHEDULED.value])
+        | (JOBS.c.stopping != "")
+        | (JOBS.c.list_token != 0),
+    )
+    .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
+)
+_SENT = select(ITEMS).where(
+    ITEMS.c.account == bindparam("b_account"), ITEMS.c.state == ItemState.SENT.value
+)
 
-def take_back(conn: Connection, lease: Lease) -> int:
+
+def take_over(conn: Connection, lease: Lease) -> list[Job]:
+    """Do what a new holder does first; returns the jobs that may be worked, the most urgent first.
+
+    One look at the account's jobs says all, as mostly there is nothing to do.
+    """
+    jobs = conn.execute(_JOBS, {"b_account": lease.account}).all()
+    took_back = take_back(conn, lease, [row for row in jobs if row.list_token])
+    if start_due_jobs(conn, lease, jobs) or took_back:
+        jobs = conn.execute(_JOBS, {"b_account": lease.account}).all()
+    return [job_of(row) for row in jobs if row.state in _IN_HAND or row.stopping]
+
+
+def take_back(conn: Connection, lease: Lease, listing: Sequence[Row[Any]]) -> int:
     """Write down every intent a dead holder left open; its item is due again, or given up.
 
-    Returns how many intents there were.
+    `listing` are the jobs that have a page under way. Returns how many intents there were.
     """
-    rows = conn.execute(
-        select(ITEMS).where(ITEMS.c.account == lease.account, ITEMS.c.state == "sent")
-    ).all()
-    listing = conn.execute(
-        select(JOBS).where(JOBS.c.account == lease.account, JOBS.c.list_token != 0)
-    ).all()
+    rows = conn.execute(_SENT, {"b_account": lease.account}).all()
     if not rows and not listing:
         return 0
     ids = {row.job_id for row in rows}
@@ -85,24 +108,31 @@ def _lost_page(job: Job, lease: Lease) -> Entry:
     )
 
 
-def start_due_jobs(conn: Connection, lease: Lease) -> None:
-    """Move scheduled jobs whose grace or start time is over to `running`."""
-    rows = conn.execute(
-        select(JOBS).where(
-            JOBS.c.account == lease.account,
-            JOBS.c.state == JobState.SCHEDULED.value,
-            JOBS.c.start_at <= lease.now,
-        )
-    ).all()
-    for row in rows:
-        move(conn, job_of(row), JobState.RUNNING, actor=lease.owner, waiting=at_work(lease.now))
-    in_hand, said = [state.value for state in ACTIVE], at_work(lease.now).sentence
-    conn.execute(
-        update(JOBS)
-        .where(JOBS.c.account == lease.account, JOBS.c.state.in_(in_hand), JOBS.c.stopping == "")
-        .where(JOBS.c.waiting_code == Waiting.WORKER.value, JOBS.c.waiting_text != said)
-        .values(waiting_text=said)
-    )
+def start_due_jobs(conn: Connection, lease: Lease, jobs: Sequence[Row[Any]] | None = None) -> bool:
+    """Move scheduled jobs whose grace or start time is over to `running`; whether any changed.
+
+    `jobs` are the rows of the account's, where they are at hand.
+    """
+    if jobs is None:
+        jobs = conn.execute(_JOBS, {"b_account": lease.account}).all()
+    work = at_work(lease.now)
+    due = [row for row in jobs if _is_due(row, lease.now)]
+    for row in due:
+        move(conn, job_of(row), JobState.RUNNING, actor=lease.owner, waiting=work)
+    waiting = [row.id for row in jobs if _waits_for_a_worker(row, work.sentence)]
+    if waiting:
+        conn.execute(update(JOBS).where(JOBS.c.id.in_(waiting)).values(waiting_text=work.sentence))
+    return bool(due or waiting)
+
+
+def _is_due(row: Row[Any], now: datetime) -> bool:
+    starts = row.state == JobState.SCHEDULED.value and row.start_at is not None
+    return bool(starts and row.start_at <= now)
+
+
+def _waits_for_a_worker(row: Row[Any], said: str) -> bool:
+    idle = row.state in _IN_HAND and not row.stopping
+    return bool(idle and row.waiting_code == Waiting.WORKER.value and row.waiting_text != said)
 
 
 def at_work(since: datetime) -> WaitingOn:

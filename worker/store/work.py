@@ -72,10 +72,7 @@ class SqlWorkStore:
             if taken is None:
                 return None
             lease, row = taken
-            takeover.take_back(conn, lease)
-            takeover.start_due_jobs(conn, lease)
-            jobs = _jobs(conn, account).values()
-            return Taken(lease=lease, row=row, jobs=list(jobs))
+            return Taken(lease=lease, row=row, jobs=takeover.take_over(conn, lease))
 
     def commit(self, lease: Lease, batch: Batch, length: timedelta) -> Committed:
         with self._db.write() as conn:
@@ -122,7 +119,7 @@ class SqlWorkStore:
         if job.options.stop_timer and job.state is not JobState.PLANNING:
             due = due.where(cascade.after_timer(job.id))
             ready = ready.where(cascade.after_timer(job.id))
-        with self._db.read() as conn:
+        with self._db.glance() as conn:
             found = list(conn.execute(due.order_by(ITEMS.c.due_at).limit(limit)))
             order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
             rest = ready.order_by(*order).limit(limit - len(found))
@@ -136,7 +133,7 @@ class SqlWorkStore:
         wanted = select(ITEMS.c.parent_item_id, ITEMS.c.kind, ITEMS.c.external_id).where(
             ITEMS.c.parent_item_id.in_(item_ids)
         )
-        with self._db.read() as conn:
+        with self._db.glance() as conn:
             for parent, kind, external_id in conn.execute(wanted):
                 known[parent].add((kind, external_id))
         return {item_id: frozenset(found) for item_id, found in known.items()}
@@ -149,7 +146,7 @@ class SqlWorkStore:
             ITEMS.c.external_id.in_(external_ids),
             ITEMS.c.state != ItemState.SETTLED.value,
         )
-        with self._db.read() as conn:
+        with self._db.glance() as conn:
             return [item_of(row) for row in conn.execute(wanted)]
 
     def late(self, lease: Lease, done: Sequence[Done]) -> None:
