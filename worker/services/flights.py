@@ -28,6 +28,7 @@ class Flights:
     """Calls from their start until they are taken in."""
 
     tools: Tools
+    started: int = 0
     _open: list[Flight] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -45,6 +46,7 @@ class Flights:
         """Send a call whose intent was committed with the lease as `renewed`."""
         task = asyncio.create_task(self._send(work.call, renewed))
         self._open.append(Flight(work=work, job=job, permit=permit, task=task, known=known))
+        self.started += 1
 
     async def _send(self, call: Call, renewed: float) -> Answer:
         """Make the call, unless it could still be under way when the lease has run out.

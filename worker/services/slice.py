@@ -84,7 +84,7 @@ class Slice:
         time = Span(self.tools, self.lease.account)
         self.permits.share_by(self.jobs.values())
         while True:
-            if self._may_start() and await time.is_left():
+            if await self._goes_on(time):
                 await queue.fill(self.lease, list(self.jobs.values()))
             else:
                 queue.clear()
@@ -94,10 +94,17 @@ class Slice:
             self._start(chosen, queue)
             if self.flights:
                 await self._collect()
-            elif queue.is_dry or not self._may_start() or not await time.is_left():
+            elif (
+                queue.is_dry
+                or not self._may_start()
+                or not await time.is_left(self.flights.started)
+            ):
                 return self._end or Ending()
             else:
                 await self._commit((), queue)  # a job was moved on: look at all of them again
+
+    async def _goes_on(self, time: Span) -> bool:
+        return self._may_start() and await time.is_left(self.flights.started)
 
     def _may_start(self) -> bool:
         return self._end is None and not self.stopping.is_set()

@@ -332,13 +332,17 @@ async def test_books_that_are_lost_twice_in_a_row_close_the_gate() -> None:
 # --- time and stopping -------------------------------------------------------
 
 
-@pytest.mark.parametrize(("others_wait", "calls"), [(True, 2), (False, 14)])
-async def test_a_slice_is_short_and_longer_only_while_it_is_alone(
-    *, others_wait: bool, calls: int
+@pytest.mark.parametrize(
+    ("others_wait", "takes", "calls"),
+    [(True, 0.3, 7), (True, 0.02, 50), (True, 0.005, 100), (False, 0.3, 14), (False, 0.02, 100)],
+)
+async def test_a_slice_is_short_or_makes_few_calls_and_longer_only_while_it_is_alone(
+    *, others_wait: bool, takes: float, calls: int
 ) -> None:
-    bench = Bench(script=always(OK), items=[an_item(n) for n in range(1, 21)], facts=ONE_AT_A_TIME)
+    items = [an_item(n) for n in range(1, 151)]
+    bench = Bench(script=always(OK), items=items, facts=ONE_AT_A_TIME)
     bench.store.others_wait = others_wait
-    bench.on_call = lambda _: bench.clock.advance(timedelta(seconds=0.3))
+    bench.on_call = lambda _: bench.clock.advance(timedelta(seconds=takes))
 
     await bench.work()
 
