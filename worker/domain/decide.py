@@ -136,7 +136,7 @@ def _after_read(
         case Verdict.SEEN:
             return _next_source(case, now_at, then=Step.READY)
         case Verdict.ABSENT:
-            return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
+            return _not_there(now_at, answer)
         case Verdict.REFUSED | Verdict.INVALID:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
         case _:
@@ -152,10 +152,8 @@ def _after_recheck(
             if changed:
                 return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=changed)
             return _next_source(case, now_at, then=Step.DELETE)
-        case Verdict.ABSENT if now_at.lost:
-            return Settle(outcome=Outcome.DELETED, reason=BY_LOST)
         case Verdict.ABSENT:
-            return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
+            return _not_there(now_at, answer)
         case Verdict.REFUSED | Verdict.INVALID:
             return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
         case Verdict.NOT_SENT:
@@ -170,7 +168,21 @@ def _next_source(case: Case, now_at: Progress, *, then: Step) -> GoOn:
     source = now_at.source + 1
     if source < case.sources:
         return GoOn(progress=replace(now_at, source=source, tries=0))
-    return GoOn(progress=replace(now_at, step=then, source=0, tries=0))
+    return GoOn(progress=replace(now_at, step=then, source=0, tries=0, looks=0))
+
+
+def _not_there(now_at: Progress, answer: Answer) -> Decision:
+    """The project, or a list below it, does not exist; its own read tells which.
+
+    If that shows it once more, it is the list: then nobody knows what hangs on the project.
+    """
+    if now_at.source and now_at.looks:
+        return Settle(outcome=Outcome.FAILED_PRECHECK, reason=answer.message)
+    if now_at.source:
+        return GoOn(progress=replace(now_at, source=0, tries=0, looks=1))
+    if now_at.lost:
+        return Settle(outcome=Outcome.DELETED, reason=BY_LOST)
+    return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
 
 
 def _what_changed(case: Case, answer: Answer) -> str:

@@ -370,6 +370,24 @@ def test_what_is_not_there_to_be_read_was_absent_already(step: Step) -> None:
     assert decision.outcome is Outcome.ALREADY_ABSENT
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+@pytest.mark.parametrize("step", [Step.READ, Step.RECHECK])
+def test_a_list_below_a_project_that_does_not_exist_says_nothing_of_the_project(
+    step: Step, lost: int
+) -> None:
+    none = an_answer(Verdict.ABSENT, message="Resource does not exist.")
+
+    way = [after(step, none, source=1, lost=lost)]
+    way += [after(step, THERE, source=0, looks=1, lost=lost)]
+    way += [after(step, none, source=1, looks=1, lost=lost)]
+
+    assert way == [
+        GoOn(progress=a_progress(step, looks=1, lost=lost)),
+        GoOn(progress=a_progress(step, source=1, looks=1, lost=lost)),
+        Settle(outcome=Outcome.FAILED_PRECHECK, reason="Resource does not exist."),
+    ]
+
+
 @pytest.mark.parametrize("verdict", [Verdict.REFUSED, Verdict.INVALID])
 @pytest.mark.parametrize("step", [Step.READ, Step.RECHECK])
 def test_what_may_not_be_read_is_not_deleted(step: Step, verdict: Verdict) -> None:
