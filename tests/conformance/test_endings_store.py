@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.stores import GONE, KINDS, LENGTH, SEEN, Store
+from tests.stores import GONE, KINDS, LENGTH, SEEN, Store, ids_of
 from worker.domain.calls import Answer
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import ItemState, JobState, Waiting
@@ -88,6 +88,19 @@ def test_what_is_under_way_is_not_left_out(store: Store) -> None:
     }
     store.land(lease, store.item(job, "p3"))
     assert store.outcomes(job)["p3"] is Outcome.DELETED
+
+
+def test_the_kin_of_a_project_is_itself_and_what_is_left_of_what_goes_with_it(
+    store: Store,
+) -> None:
+    _, job = store.running({**FAMILY, "p2": [("user", "own2")]})
+    first, second = store.item(job, "p1"), store.item(job, "p2")
+
+    both = store.ends.kin([first.id, second.id])
+
+    assert sorted(ids_of(both)) == ["own1", "own2", "p1", "p2"]
+    assert sorted(ids_of(store.ends.kin([first.id]))) == ["own1", "p1"]
+    assert not store.ends.kin([])
 
 
 def test_a_child_in_flight_ends_by_its_own_answer_when_its_project_is_left_out(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from unicodedata import normalize
 
 from worker.domain.calls import PROJECT, Seen
 from worker.domain.limits import Purse
@@ -34,7 +35,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """Ids and name patterns that no job may delete. Patterns are shell patterns, case counts."""
+    """Ids and name patterns that no job may delete. Patterns are shell patterns, case counts.
+
+    A letter with its accent is the same whether it is written as one character or as two.
+    """
 
     ids: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
@@ -48,8 +52,9 @@ class Protection:
             return f"protected id {seen.target.external_id}"
         if self.names and not seen.name and seen.target.kind == PROJECT:
             return NAMELESS
+        name = normalize("NFC", seen.name)
         for pattern in self.names:
-            if seen.name and fnmatchcase(seen.name, pattern):
+            if name and fnmatchcase(name, normalize("NFC", pattern)):
                 return f"protected name pattern {pattern}"
         return ""
 

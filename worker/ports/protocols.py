@@ -189,6 +189,10 @@ class EndStore(Protocol):
         """Settle items, none of them under way, as spared: `why` by item id."""
         ...
 
+    def kin(self, projects: Sequence[int]) -> Sequence[Item]:
+        """These projects, by their item ids, and the open children that go with them."""
+        ...
+
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due; the job as moved, None if it stays."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from worker.domain.calls import PROJECT
 from worker.domain.decide import checked_again
 from worker.domain.states import JobState
-from worker.domain.steps import MAY_BE_SPARED, Step
+from worker.domain.steps import Step
 from worker.ports import Done, Item, Job, Lease
 from worker.services import chunks, planning
 from worker.services.choices import with_options
@@ -15,6 +15,7 @@ from worker.services.choose import Work, choose
 from worker.services.control import elsewhere
 from worker.services.holds import spare_held
 from worker.services.proof import reads_pages
+from worker.services.protection import why_spared
 from worker.services.sharing import shared_out
 from worker.services.tools import Tools, off
 
@@ -155,13 +156,7 @@ class Queue:
 
     async def _unprotected(self, lease: Lease, job: Job, items: Sequence[Item]) -> list[Item]:
         """Spare what came under a protection since the plan was made."""
-        protection = self.tools.facts.protection
-        spared = {
-            item.id: why
-            for item in items
-            if item.progress.step in MAY_BE_SPARED
-            and (why := protection.why(item.seen) or protection.why_below(item.seen))
-        }
+        spared = await why_spared(self.tools, job, items)
         if spared:
             gone = [item for item in items if item.id in spared]
             await off(self.tools.ends.spare, lease, job, gone, spared)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from worker.domain.audit import Event
 from worker.domain.breakers import Breakers
@@ -14,6 +14,7 @@ from worker.domain.states import ItemState, JobState, Waiting
 from worker.ports import Item, Job, Lease, WaitingOn
 from worker.store import cascade, entries
 from worker.store.accounts import LEFT_OUT, fence
+from worker.store.among import among
 from worker.store.brakes import count_ended
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
@@ -72,6 +73,12 @@ class Endings:
             append(conn, [entries.of_settled(item, job, lease.owner) for item in settled])
             if not has_moved(conn, job):
                 count_ended(conn, lease, read_job(conn, job.id), ended, self._breakers)
+
+    def kin(self, projects: Sequence[int]) -> Sequence[Item]:
+        below = and_(among(ITEMS.c.parent_item_id, "b_ids"), _OPEN, ITEMS.c.goes_with_parent)
+        wanted = select(ITEMS).where(or_(among(ITEMS.c.id, "b_ids"), below))
+        with self._db.read() as conn:
+            return [item_of(row) for row in conn.execute(wanted, {"b_ids": list(projects)})]
 
     def close(self, lease: Lease, job: Job) -> Job | None:
         """Move a job on that has nothing due: past its canary, to `verifying`, or to its end.

@@ -196,6 +196,18 @@ class MemoryStore:
             assert there.job_id == job.id  # noqa: S101  a double checks its caller
             self.items[item.id] = _settled(there, outcome, why[item.id])
 
+    def kin(self, projects: Sequence[int]) -> Sequence[Item]:
+        return [
+            item
+            for item in self.items.values()
+            if item.id in projects
+            or (
+                item.parent_item_id in projects
+                and item.seen.goes_with_parent
+                and item.state != ItemState.SETTLED
+            )
+        ]
+
     def close(self, lease: Lease, job: Job) -> Job | None:
         self._fenced(lease, timedelta(0))
         mine = [item for item in self.items.values() if item.job_id == job.id]

@@ -173,6 +173,12 @@ def test_what_no_rule_names_is_not_protected(rule: Protection) -> None:
     assert rule.why(a_seen("42", name="Bridge")) == ""
 
 
+@pytest.mark.parametrize("name", ["M\u00fcller", "Mu\u0308ller"])
+@pytest.mark.parametrize("pattern", ["M\u00fcl*", "Mu\u0308l*"])
+def test_a_name_is_protected_however_its_accents_are_written(pattern: str, name: str) -> None:
+    assert Protection(names=(pattern,)).why(a_seen(name=name))
+
+
 def test_a_child_without_a_name_matches_no_pattern() -> None:
     assert Protection(names=("*",)).why(a_child(name="")) == ""
 

@@ -9,6 +9,7 @@ from tests.builders import (
     a_child,
     a_job,
     a_lease,
+    a_seen,
     an_answer,
     an_item,
     planned,
@@ -143,6 +144,54 @@ async def test_a_child_of_a_project_that_is_protected_now_is_spared() -> None:
 
     assert bench.store.items[1].outcome == "skipped_protected"
     assert bench.store.items[1].reason == "its project 42 has a protected id"
+
+
+CASCADING = JobOptions(cascade=("task",))
+BACKGROUND = JobOptions(cascade=("task",), background=True, recheck=False)
+KEPT = Protection(names=("*KEEP*",))
+
+
+async def test_a_child_of_a_project_whose_name_is_protected_now_is_spared() -> None:
+    bench = Bench(
+        script=always(an_answer()),
+        jobs=[a_job(options=CASCADING)],
+        items=[
+            an_item(1, seen=a_seen(name="Old KEEP"), state="blocked"),
+            an_item(2, seen=a_child("7"), parent_item_id=1),
+        ],
+        facts=some_facts(protection=KEPT),
+    )
+
+    queue = await filled(bench)
+
+    assert len(queue) == 0
+    assert bench.store.items[2].outcome == "skipped_protected"
+    assert bench.store.items[2].reason == "its project 42: protected name pattern *KEEP*"
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (Protection(ids=frozenset({"7"})), "its task 7: protected id 7"),
+        (Protection(names=("Na*",)), "its task 7: protected name pattern Na*"),
+    ],
+)
+async def test_a_project_that_would_take_a_protected_child_along_is_spared(
+    rule: Protection, why: str
+) -> None:
+    child = an_item(2, seen=a_child("7", goes_with_parent=True), parent_item_id=1, state="blocked")
+    bench = Bench(
+        script=always(an_answer()),
+        jobs=[a_job(options=BACKGROUND)],
+        items=[an_item(1), child],
+        facts=some_facts(protection=rule),
+    )
+
+    queue = await filled(bench)
+
+    assert len(queue) == 0
+    assert bench.store.items[1].outcome == "skipped_protected"
+    assert bench.store.items[1].reason == why
 
 
 # --- the listing -------------------------------------------------------------
