@@ -29,6 +29,7 @@ KEPT: Final = 256
 SHORT: Final = 512
 """... each of so many bytes at most: what is longer shows objects, and is new each time."""
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+ANOTHER: Final = "it names another id than the one that was to be deleted"
 UNCLEAR: Final = frozenset({Verdict.AMBIGUOUS, Verdict.UNAVAILABLE})
 
 
@@ -63,7 +64,14 @@ class Answers:
             return _told_apart(self._connection.bulk, call, meaning.body, answer, secret)
         if answer.verdict is Verdict.SEEN:
             return _read(self._connection.dialect, call, meaning.body, answer)
+        if answer.verdict is Verdict.DELETED and _is_of_another(meaning.envelope, call):
+            return replace(answer, verdict=Verdict.AMBIGUOUS, message=ANOTHER)
         return answer
+
+
+def _is_of_another(envelope: Envelope, call: Call) -> bool:
+    """Whether a deletion is confirmed of another id: that proves nothing for the one asked."""
+    return bool(envelope.names) and envelope.names != call.targets[0].external_id
 
 
 _Words = tuple[Action, bool, str, Options]  # of the call: what else its answer goes by

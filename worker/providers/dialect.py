@@ -21,11 +21,13 @@ class Envelope:
     """What every answer of a provider says about itself; no code is the empty one.
 
     `word` is what the rows go by where the provider has no codes: who speaks, and of what.
+    `names` is the id of the object it is about, where it names one.
     """
 
     code: str = ""
     message: str = ""
     word: str = ""
+    names: str = ""
 
     @property
     def key(self) -> str:

@@ -157,7 +157,12 @@ def envelope(body: Mapping[str, object]) -> Envelope:
     )
     if is_error:
         return Envelope()
-    return Envelope(word=OBJECT if shown else EMPTY if shown == {} else "")
+    return Envelope(word=OBJECT if shown else EMPTY if shown == {} else "", names=_id_of(shown))
+
+
+def _id_of(shown: object) -> str:
+    id_ = shown.get("id") if isinstance(shown, Mapping) else None
+    return str(id_) if isinstance(id_, str | int) and not isinstance(id_, bool) else ""
 
 
 def _text(value: object) -> str:

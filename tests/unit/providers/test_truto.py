@@ -165,12 +165,12 @@ DEBUG = {
     "responseHeaders": {"set-cookie": SECRET},
 }
 SUCCESSES = [
-    (200, {"id": "1"}, "application/json"),
-    (200, {"id": "1", "remote_data": {"message": SECRET}}, "application/json"),
-    (200, {"success": True, "data": {"id": "1"}}, "application/json"),
+    (200, {"id": "23423523"}, "application/json"),
+    (200, {"id": "23423523", "remote_data": {"message": SECRET}}, "application/json"),
+    (200, {"success": True, "data": {"id": "23423523"}}, "application/json"),
     (200, {"success": True}, "application/octet-stream"),
-    (200, {"result": {"id": "1"}, "debug": DEBUG}, "application/json"),
-    (200, {"result": {"id": "1"}, "debug": None}, "application/json; charset=utf-8"),
+    (200, {"result": {"id": "23423523"}, "debug": DEBUG}, "application/json"),
+    (200, {"result": {"id": "23423523"}, "debug": None}, "application/json; charset=utf-8"),
     (204, None, "application/json"),
     (204, None, ""),
     (204, None, "application/octet-stream"),
@@ -187,6 +187,18 @@ def test_a_success_of_every_format_is_a_deletion_and_keeps_no_word_of_its_body(
     assert answer.message == f"HTTP {status}"
     assert (answer.provider_code, answer.error_class) == ("", "")
     assert SECRET not in repr(answer)
+
+
+@pytest.mark.parametrize("id_", ["7", 8, "23423523 ", "0"])
+def test_a_deletion_that_is_confirmed_of_another_id_is_looked_at(id_: object) -> None:
+    bare, wrapped = answered(200, {"id": id_}), answered(200, {"result": {"id": id_}, "debug": {}})
+
+    assert {bare.verdict, wrapped.verdict} == {Verdict.AMBIGUOUS}
+    assert bare.message == "it names another id than the one that was to be deleted"
+
+
+def test_an_id_may_be_confirmed_as_a_number() -> None:
+    assert answered(200, {"id": 23423523}).verdict is Verdict.DELETED
 
 
 @pytest.mark.parametrize(
