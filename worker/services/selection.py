@@ -152,6 +152,11 @@ def _csv_rows(lines: Lines, column: str | None) -> Lines:
         if not any(cell.strip() for cell in row):
             yield line, ""
             continue
+        if any(cell.strip() for cell in row[len(header) :]):
+            raise InvalidInput(
+                f"line {line} has more cells than the header: which one is the id?",
+                fix="put texts with a delimiter in them between quotes",
+            )
         external_id = row[place].strip() if place < len(row) else ""
         if not external_id:
             raise _blank(line)

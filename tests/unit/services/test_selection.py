@@ -174,6 +174,16 @@ def test_a_quoted_cell_may_go_over_lines() -> None:
     assert piped('name,id\n"two\nlines",1\nb,2\n') == [(2, "1"), (4, "2")]
 
 
+@pytest.mark.parametrize("row", ["Smith, John,2024,42", "Smith,2024,42,,x", '"a",2024,42,"b"'])
+def test_a_row_with_more_cells_than_its_header_is_not_guessed_at(row: str) -> None:
+    with pytest.raises(InvalidInput, match="line 3 has more cells than the header"):
+        piped(f"name,year,id\nJones,2023,41\n{row}\n")
+
+
+def test_blank_cells_past_the_header_are_no_cells() -> None:
+    assert piped("id,name\n41,Jones,\n42,Smith,,\n") == [(2, "41"), (3, "42")]
+
+
 def test_a_missing_file_is_wrong_input(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="No such file"):
         read(tmp_path / "missing.csv")
