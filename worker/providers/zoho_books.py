@@ -47,6 +47,13 @@ LIMITS = OWN_WORD - {401}
 # Where the code alone decides. Zoho counts a code that is not 0 as a failure even under a 200.
 BY_CODE = LIMITS - {429}
 
+# "No running timer", "the timer is not running", and not "the timer cannot be stopped: no right".
+NO_TIMER = re.compile(
+    r"\bno (?:\w+ )?timer\b|\btimer\b.{0,20}?(?:\bno\b|\bnot\b|n't\b) (?:\w+ )?"
+    r"(?:run|start|activ|found|exist)",
+    re.IGNORECASE,
+)
+
 ROWS: tuple[Row, ...] = (
     Row(verdict=Verdict.DELETED, actions=DELETES, statuses=OK, codes=frozenset({"0"})),
     Row(verdict=Verdict.SEEN, actions=READS, statuses=OK, codes=frozenset({"0"})),
@@ -66,7 +73,7 @@ ROWS: tuple[Row, ...] = (
         actions=DELETES,
         statuses=frozenset({200, 400, 404}),
         kinds=frozenset({TIMER}),
-        says=re.compile(r"\bno\b.*\btimer\b|\btimer\b.*(\bno\b|\bnot\b|n't\b)", re.IGNORECASE),
+        says=NO_TIMER,
     ),
     # A token that is no good, a scope that is missing, a consent that was taken back.
     Row(
