@@ -126,7 +126,11 @@ def _page(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
         _seen(catalogue, PROJECT, item, dialect.project, parent="")
         for item in _objects(body, listing.items)
     )
-    return Reading(projects=projects, next_cursor=_next(listing.paging, call.cursor, body))
+    following = _next(listing.paging, call.cursor, body)
+    # Past the end of numbered pages every page is empty: such a listing would never end.
+    if following and not projects and isinstance(listing.paging, PageNumbers):
+        raise Unreadable("an empty page says that another one follows")
+    return Reading(projects=projects, next_cursor=following)
 
 
 def _one(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
@@ -249,6 +253,8 @@ def _next(paging: PageNumbers | Cursors, cursor: str, body: Mapping[str, object]
                 return ""
             if not isinstance(following, str) or following == cursor:
                 raise Unreadable(f"{_dotted(paging.following)} leads nowhere")
+            if not following.isprintable():  # no database keeps it, and no URL carries it
+                raise Unreadable(f"{_dotted(paging.following)} is no text")
             return following
         case _:
             assert_never(paging)

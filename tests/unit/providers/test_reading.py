@@ -158,6 +158,15 @@ def test_a_page_names_the_next_one() -> None:
     assert read(V4, replace(LIST, cursor="3"), body).next_cursor == "4"
 
 
+def test_an_empty_page_that_says_that_another_one_follows_is_unreadable() -> None:
+    body = body_of("projects")
+    body["projects"] = []
+    body["page_context"].update(page=3, has_more_page=True)
+
+    with pytest.raises(Unreadable, match="an empty page"):
+        read(V4, replace(LIST, cursor="3"), body)
+
+
 def test_ids_stay_text_whatever_json_makes_of_them() -> None:
     body = body_of("projects")
     body["projects"][0]["project_id"] = 9_223_372_036_854_775_807
@@ -363,7 +372,7 @@ def test_a_provider_with_cursors_is_read_to_its_last_page() -> None:
     assert last.next_cursor == ""
 
 
-@pytest.mark.parametrize("following", [7, "abc", []])
+@pytest.mark.parametrize("following", [7, "abc", [], "a\x00b", "\ud800"])
 def test_a_cursor_that_leads_nowhere_is_unreadable(following: object) -> None:
     paged = replace(V4, listing=Listing(path="/crm", items=("result",), paging=Cursors()))
 
