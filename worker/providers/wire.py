@@ -105,6 +105,13 @@ class _Connector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  the interface's own parameter
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
+        for _ in range(self.limit_per_host):
+            kept = connection.protocol
+            if kept is None or not kept.should_close:
+                break
+            # It spoke unasked meanwhile, and that would be taken for the answer to this call.
+            connection.close()
+            connection = await super().connect(req, traces, timeout)
         _CALL.get().phase = _Phase.OPEN
         return connection
 

@@ -566,6 +566,25 @@ async def test_a_connection_is_kept_and_used_again() -> None:
     assert (len(stub.requests), stub.connections) == (20, 1)
 
 
+@pytest.mark.parametrize("gap", [0, 0.05])
+async def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_ones(gap: float) -> None:
+    second = OK.replace(b"200 OK", b"418 No")
+
+    async def twice(stub: Stub, writer: asyncio.StreamWriter) -> None:
+        await says(OK)(stub, writer)
+        await writer.drain()
+        await asyncio.sleep(gap)
+        await says(OK.replace(b"200 OK", b"299 OK"))(stub, writer)
+
+    async with serving(twice, says(second)) as stub, a_wire(connections=1) as wire:
+        first = await wire.handle_async_request(a_delete(stub.url, "/projects/1"))
+        await asyncio.sleep(0.2)
+        then = await wire.handle_async_request(a_delete(stub.url, "/projects/2"))
+
+    assert (first.status_code, then.status_code) == (200, 418)
+    assert (len(stub.requests), stub.connections) == (2, 2)
+
+
 async def test_a_connection_kept_too_long_is_not_used_again() -> None:
     keepalive = timedelta(milliseconds=50)
     wire = Wire(connections=1, deadline=timedelta(seconds=5), keepalive=keepalive)
