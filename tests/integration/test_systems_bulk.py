@@ -200,6 +200,29 @@ async def test_an_old_plan_is_compared_with_the_listing_before_anything_goes(
     assert all(row["path"].endswith("/projects") for row in rows[:pages])
 
 
+async def test_a_plan_made_anew_without_chunks_is_compared_too_once_it_is_old(
+    stage: Stage,
+) -> None:
+    ids = await seeded(stage, "off")
+    job_id = stage.submit(ids, cascade=("none",))
+    await confirmed(stage, await stage.planned(job_id))
+    again = await stage.planned(job_id)
+    await stage.tell("remove", ORGANIZATION, ids[5])
+    await stage.tell(
+        "projects", ORGANIZATION, [{"project_id": ids[5], "project_name": "Somebody else's"}]
+    )
+    aged(stage, job_id)
+
+    await confirmed(stage, again)
+    job = await stage.finished(job_id)
+
+    assert stage.outcomes(job) == {
+        ("project", "deleted"): COUNT - 1,
+        ("project", "skipped_changed"): 1,
+    }
+    assert set(await stage.left()) == {ids[5]}
+
+
 def aged(stage: Stage, job_id: str) -> None:
     """Let the plan of a job be two hours old."""
     planned_at = JOBS.c.planned_at

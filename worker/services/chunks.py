@@ -116,7 +116,8 @@ async def _choose(tools: Tools, lease: Lease, job: Job, before: Sequence[Item]) 
         rest = [*_waiting(before), *await off(tools.chunks.pick, job.id, 0, LEAST)]
         alone = {item.id: (ItemState.PENDING, _as(item, Step.DELETE)) for item in rest}
         why = "too few projects are left for a bulk delete"
-        await off(tools.chunks.write, lease, job.id, Bulk(stage=Stage.OFF), alone, why=why)
+        single = Bulk(stage=Stage.OFF, is_fresh=job.bulk.is_fresh)
+        await off(tools.chunks.write, lease, job.id, single, alone, why=why)
         return
     if left.unsent < LEAST:  # the last pair or its neighbours are needed for the next
         await off(tools.chunks.write, lease, job.id, replace(job.bulk, canary=()), spared)

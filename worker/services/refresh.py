@@ -17,16 +17,19 @@ from worker.services.results import Rules
 
 OLD = timedelta(hours=1)
 """A plan older than this when its job starts is compared with the listing."""
+BEFORE_IT_GOES = frozenset({Stage.NONE, Stage.CANARY, Stage.OFF})
 
 
 def is_old(job: Job) -> bool:
     """Whether the job is about to delete, unread, what its plan saw too long ago."""
     if job.state is not JobState.RUNNING or job.stopping or job.options.recheck:
         return False
-    fresh = job.bulk.is_fresh or job.bulk.stage not in {Stage.NONE, Stage.CANARY}
+    fresh = job.bulk.is_fresh or job.bulk.stage not in BEFORE_IT_GOES
     if fresh or job.options.keep_projects or job.started_at is None or job.planned_at is None:
         return False
-    return job.started_at - job.planned_at > OLD
+    # One that was planned anew after its bulk delete was refused began before that plan.
+    began = max(job.started_at, job.start_at or job.started_at)
+    return began - job.planned_at > OLD
 
 
 def again(job: Job) -> Bulk:
