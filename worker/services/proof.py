@@ -18,6 +18,8 @@ from worker.services.results import REFUSED_LISTING, Rules, ids_shown
 JITTER = 0.5
 NO = frozenset({Verdict.REFUSED, Verdict.INVALID})
 """A listing that is asked for again in vain: somebody has to mend something."""
+RUBBISH_TRIES = 5
+"""Reads of a page that show what nobody can read, after which each project is read instead."""
 
 
 def reads_pages(job: Job) -> bool:
@@ -46,11 +48,13 @@ def proof_of(
 
     `unproven` are the items that wait for the proof: all of them on the way down, else at least
     those that the page shows. Where the provider does not list all there is, whatever its status,
-    each project is read instead.
+    or shows what nobody can read, each project is read instead.
     """
     if work.call.filters and answer.verdict in NO:
         return moved_on(work, answer, (), job=job, bulk=replace(job.bulk, is_refused=True))
     if answer.verdict is not Verdict.SEEN:
+        if is_rubbish(answer) and job.list_tries >= RUBBISH_TRIES:
+            return moved_on(work, answer, (), job=job, bulk=replace(job.bulk, is_refused=True))
         return not_read(work, answer, job, rules)
     at, shown = job.bulk.reading or Backwards(), _shown(answer)
     listed_ids = set(ids_shown(answer))
@@ -65,6 +69,11 @@ def proof_of(
     stage = Stage.PROVEN if following is None else Stage.PROOF
     bulk = replace(job.bulk, stage=stage, reading=following)
     return moved_on(work, answer, tuple(changes), job=job, bulk=bulk)
+
+
+def is_rubbish(answer: Answer) -> bool:
+    """Whether the provider itself answers, and shows a page that nobody can read."""
+    return answer.error_class == "unreadable" and bool(answer.provider_code)
 
 
 def not_read(work: Work, answer: Answer, job: Job, rules: Rules) -> Done:
