@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from worker.domain.outcomes import Outcome
+from worker.domain.text import same_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +41,17 @@ class Holds:
 
     by_id: Mapping[str, Hold] = field(default_factory=dict)  # by the provider's id
     unreadable: str = ""  # why they cannot be read
+    _spelled: Mapping[str, Hold] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        spelled = {same_id(external_id): hold for external_id, hold in self.by_id.items()}
+        object.__setattr__(self, "_spelled", spelled)
 
     def why(self, external_id: str) -> str:
         """Why an object stays; empty if nothing holds it."""
         if self.unreadable:
             return f"the holds cannot be read: {self.unreadable}"
-        held = self.by_id.get(external_id)
+        held = self._spelled.get(same_id(external_id))
         return held.said if held else ""
 
     @property

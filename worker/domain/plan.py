@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from unicodedata import normalize
 
 from worker.domain.calls import PROJECT, Seen
 from worker.domain.limits import Purse
+from worker.domain.text import same_id
 
 WORD_DIGITS = 4
 NAMELESS = "it shows no name, and some names are protected"
@@ -48,7 +50,7 @@ class Protection:
 
         A project without a name cannot be held against the patterns, so it is spared by them.
         """
-        if seen.target.external_id in self.ids:
+        if same_id(seen.target.external_id) in _spelled(self.ids):
             return f"protected id {seen.target.external_id}"
         if self.names and not seen.name and seen.target.kind == PROJECT:
             return NAMELESS
@@ -61,7 +63,13 @@ class Protection:
     def why_below(self, seen: Seen) -> str:
         """Which rule spares a child through its project; empty if none does."""
         parent = seen.target.parent_external_id
-        return f"its project {parent} has a protected id" if parent in self.ids else ""
+        is_spared = bool(parent) and same_id(parent) in _spelled(self.ids)
+        return f"its project {parent} has a protected id" if is_spared else ""
+
+
+@lru_cache(maxsize=64)
+def _spelled(ids: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(same_id, ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,15 @@
 """Text of somebody else, made fit to keep and to compare."""
 
 
+def same_id(external_id: str) -> str:
+    """One spelling for ids that a provider may take for one: case, and zeros before a number.
+
+    Whoever is to be spared is spared by any of its spellings.
+    """
+    plain = external_id.casefold()
+    return plain.lstrip("0") or "0" if plain.isdecimal() else plain
+
+
 def clean(text: str, length: int) -> str:
     """The text without control characters and surrogates, cut: as it is stored."""
     if text.isprintable():

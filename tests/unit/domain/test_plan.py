@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import a_child, a_purse, a_seen
+from tests.builders import a_child, a_purse, a_seen, a_target
 from worker.domain.limits import Purse, Window
 from worker.domain.plan import NAMELESS, PlanHash, Protection, price, word_of
 
@@ -177,6 +177,17 @@ def test_what_no_rule_names_is_not_protected(rule: Protection) -> None:
 @pytest.mark.parametrize("pattern", ["M\u00fcl*", "Mu\u0308l*"])
 def test_a_name_is_protected_however_its_accents_are_written(pattern: str, name: str) -> None:
     assert Protection(names=(pattern,)).why(a_seen(name=name))
+
+
+@pytest.mark.parametrize(
+    ("protected", "spelled"), [("7", "007"), ("007", "7"), ("AB-1", "ab-1"), ("0", "000")]
+)
+def test_an_id_is_protected_however_it_is_spelled(protected: str, spelled: str) -> None:
+    rule = Protection(ids=frozenset({protected}))
+
+    assert rule.why(a_seen(spelled)) == f"protected id {spelled}"
+    assert rule.why_below(a_seen("9", target=a_target("9", "task", spelled)))
+    assert not rule.why(a_seen(f"{spelled}1"))
 
 
 def test_a_child_without_a_name_matches_no_pattern() -> None:
