@@ -56,9 +56,9 @@ class Instant(click.ParamType[datetime]):
             return value
         try:
             at = datetime.fromisoformat(str(value).strip())
-        except ValueError:
+            return at if at.tzinfo is None else at.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is no time: write it like 2026-11-21T22:00:00Z", param, ctx)
-        return at if at.tzinfo is None else at.astimezone(UTC)
 
 
 class WaitCommand(click.Command):

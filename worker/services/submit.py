@@ -198,6 +198,16 @@ def _check_text(request: DeleteProjects) -> None:
         raise InvalidInput("a priority is 0 to 9", fix="9 goes first, 5 is the default")
     if request.max_items is not None and request.max_items < 1:
         raise InvalidInput("--max-items is at least 1")
+    if request.not_before is not None and not _is_instant(request.not_before):
+        raise InvalidInput("--not-before is no instant", fix="2026-01-31T03:00:00+00:00")
+
+
+def _is_instant(at: datetime) -> bool:
+    """Whether a time has a zone, and is one in UTC too."""
+    try:
+        return at.tzinfo is not None and at.astimezone(UTC) is not None
+    except OverflowError:
+        return False
 
 
 def _cascade(request: DeleteProjects, catalogue: Catalogue) -> tuple[str, ...]:

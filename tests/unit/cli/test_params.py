@@ -43,5 +43,11 @@ def test_an_instant_keeps_its_zone_and_one_without_stays_without() -> None:
 
     assert at == datetime(2026, 11, 21, 20, tzinfo=UTC)
     assert naive.tzinfo is None
+
+
+@pytest.mark.parametrize(
+    "text", ["tomorrow", "2026-02-30", "0001-01-01T00:00:00+05:00", "9999-12-31T23:00:00-05:00"]
+)
+def test_a_time_that_is_none_in_utc_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.BadParameter):
-        Instant().convert("tomorrow", None, None)
+        Instant().convert(text, None, None)

@@ -3,7 +3,7 @@
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -119,6 +119,8 @@ def test_bad_ids_stream_by_too() -> None:
         {"priority": -1},
         {"priority": 10},
         {"max_items": 0},
+        {"not_before": datetime(2030, 1, 1)},  # noqa: DTZ001  what is refused
+        {"not_before": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))},
         {"cascade": None},
         {"cascade": ()},
         {"cascade": ("invoices",)},
