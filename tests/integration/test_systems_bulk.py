@@ -169,6 +169,21 @@ async def test_few_projects_go_one_by_one(stage: Stage) -> None:
     assert await chunks(stage) == []
 
 
+async def test_a_project_modified_since_an_old_plan_is_spared(stage: Stage) -> None:
+    ids = await seeded(stage, "ok")
+    job_id = stage.submit(ids, cascade=("none",))
+    await stage.planned(job_id)
+    since = {"project_id": ids[5], "last_modified_time": "2026-11-20T10:00:00+0000"}
+    await stage.tell("projects", ORGANIZATION, [since])
+    aged(stage, job_id)
+
+    await confirmed(stage, stage.desk.jobs.get(job_id))
+    job = await stage.finished(job_id)
+
+    assert stage.outcomes(job)["project", "skipped_changed"] == 1
+    assert set(await stage.left()) == {ids[5]}
+
+
 @pytest.mark.parametrize("mode", ["off", "ok"])
 async def test_an_old_plan_is_compared_with_the_listing_before_anything_goes(
     stage: Stage, mode: str

@@ -7,7 +7,7 @@ from typing import Self
 
 from worker.domain.limits import Quota
 from worker.domain.outcomes import Verdict
-from worker.domain.text import clean
+from worker.domain.text import clean, time_of
 
 TIMER = "timer"
 """The caller's running timer: it belongs to no project, and has no id of its own."""
@@ -82,6 +82,11 @@ class Seen:
         if self.created:
             return now.fingerprint != self.fingerprint
         return bool(self.name) and now.fingerprint[0] != self.fingerprint[0]
+
+    def was_modified(self, now: Self) -> bool:
+        """Whether it was modified since this was seen; False where one of them shows no time."""
+        before, after = time_of(self.modified), time_of(now.modified)
+        return before is not None and after is not None and before != after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,14 @@ from worker.domain.calls import Answer
 from worker.domain.onward import (
     BY_LOST,
     CHANGED,
+    MODIFIED,
     again,
     another_attempt,
     is_there,
     later,
     lost_attempt,
     same,
+    was_modified,
 )
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.retry import RetryPolicy
@@ -148,7 +150,7 @@ def _after_recheck(
 ) -> Decision:
     match answer.verdict:
         case Verdict.SEEN:
-            changed = _what_changed(case, answer)
+            changed = _what_changed(case, now_at, answer)
             if changed:
                 return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=changed)
             return _next_source(case, now_at, then=Step.DELETE)
@@ -185,9 +187,11 @@ def _not_there(now_at: Progress, answer: Answer) -> Decision:
     return Settle(outcome=Outcome.ALREADY_ABSENT, reason=answer.message)
 
 
-def _what_changed(case: Case, answer: Answer) -> str:
+def _what_changed(case: Case, now_at: Progress, answer: Answer) -> str:
     if not same(case.seen, answer):
         return CHANGED
+    if not (case.touched or now_at.attempts) and was_modified(case.seen, answer):
+        return MODIFIED
     strangers = [
         f"{child.target.kind} {child.target.external_id}"
         for child in answer.reading.children

@@ -17,6 +17,7 @@ from typing import Final, assert_never
 from worker.domain.calls import Seen
 from worker.domain.catalogue import shown
 from worker.domain.errors import InvalidInput
+from worker.domain.text import time_of
 from worker.domain.traits import Shown, Trait
 
 CREATED, MODIFIED = "created", "modified"
@@ -279,15 +280,6 @@ def _millis(at: datetime) -> int:
 
 def _instant(at: datetime) -> str:
     return f"{at.isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
-
-
-def time_of(text: str) -> datetime | None:
-    """A provider's own text as an instant; None if it is none, or says no zone."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at if at.tzinfo else None
 
 
 def _how(spec: Filter) -> str:

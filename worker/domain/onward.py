@@ -10,6 +10,7 @@ from worker.domain.states import ItemState
 from worker.domain.steps import Case, Decision, GoOn, Progress, Settle, Step
 
 CHANGED = "its name or creation time is not the plan's any more"
+MODIFIED = "it was modified since the plan was made"
 BY_LOST = "gone by an attempt whose answer was lost"
 
 
@@ -64,3 +65,9 @@ def same(seen: Seen, answer: Answer) -> bool:
     """
     shown = (other for other in answer.reading.projects if other.target == seen.target)
     return not any(seen.has_become(other) for other in shown)
+
+
+def was_modified(seen: Seen, answer: Answer) -> bool:
+    """Whether a project shown was modified since; asked while no call of ours touched it."""
+    shown = (other for other in answer.reading.projects if other.target == seen.target)
+    return any(seen.was_modified(other) for other in shown)

@@ -85,6 +85,7 @@ class Case:
     known: frozenset[tuple[str, str]] = frozenset()  # (kind, id) of its planned children
     kinds: frozenset[str] = frozenset()  # child kinds that the plan covers
     sources: int = 1  # how many reads a READ or RECHECK takes
+    touched: bool = False  # calls of ours went before that may have changed it
     recheck: bool = False  # it is read again just before its own delete
     stopping: bool = False  # its job is being cancelled
     can_look: bool = True  # False: no read shows it, as with the timer

@@ -1,5 +1,7 @@
 """Text of somebody else, made fit to keep and to compare."""
 
+from datetime import datetime
+
 
 def same_id(external_id: str) -> str:
     """One spelling for ids that a provider may take for one: case, and zeros before a number.
@@ -16,3 +18,12 @@ def clean(text: str, length: int) -> str:
         return text[:length]
     plain = "".join(char if char.isprintable() else " " for char in text[: length * 2])
     return plain.encode("utf-8", "replace").decode("utf-8")[:length]
+
+
+def time_of(text: str) -> datetime | None:
+    """A provider's own text as an instant; None if it is none, or says no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None

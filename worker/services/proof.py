@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from worker.domain.backwards import FEW, Backwards, Shown, after_page, between, once_more
 from worker.domain.bulk import Bulk, Stage
 from worker.domain.calls import Answer
-from worker.domain.filters import time_of
 from worker.domain.outcomes import Verdict
 from worker.domain.steps import Case, Decision, GoOn, Step
+from worker.domain.text import time_of
 from worker.domain.together import listed
 from worker.ports import Change, Done, Item, Job, ListingProgress
 from worker.services.choose import Work

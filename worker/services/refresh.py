@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from worker.domain.bulk import Bulk, Stage
 from worker.domain.calls import Answer, Seen
-from worker.domain.onward import CHANGED
+from worker.domain.onward import CHANGED, MODIFIED
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.states import JobState
 from worker.domain.steps import SENT, Settle
@@ -59,5 +59,7 @@ def refreshed(
 def _spared(item: Item, seen: Seen, rules: Rules) -> Settle | None:
     if item.seen.has_become(seen):
         return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=CHANGED)
+    if not item.progress.attempts and item.seen.was_modified(seen):
+        return Settle(outcome=Outcome.SKIPPED_CHANGED, reason=MODIFIED)
     why = rules.protection.why(seen)
     return Settle(outcome=Outcome.SKIPPED_PROTECTED, reason=why) if why else None

@@ -89,6 +89,7 @@ def _case(
         known=known.get(item.id, frozenset()),
         kinds=frozenset(job.options.cascade),
         sources=len(catalogue.sources(job.options.cascade)),
+        touched=bool(known.get(item.id)) or job.options.stop_timer,
         recheck=job.options.recheck and item.seen.target.kind == PROJECT,
         stopping=bool(job.stopping),
         can_look=item.seen.target.kind != TIMER,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import EPOCH, a_case, a_child, a_progress, a_seen, a_target, an_answer, shows
 from worker.domain.calls import Answer
 from worker.domain.decide import CHECK_LASTS, checked_again, decide
-from worker.domain.onward import CHANGED, is_there, lost_attempt
+from worker.domain.onward import CHANGED, MODIFIED, is_there, lost_attempt
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import ITEM_MOVES, ItemState
@@ -422,6 +422,33 @@ def test_a_recheck_after_a_lost_attempt_that_finds_nothing_finds_it_deleted() ->
 )
 def test_a_project_that_is_not_what_the_plan_showed_is_spared(answer: Answer, why: str) -> None:
     assert after(Step.RECHECK, answer) == Settle(outcome=Outcome.SKIPPED_CHANGED, reason=why)
+
+
+BEFORE, SINCE = "2026-01-05T10:00:00+0530", "2026-02-05T10:00:00+0530"
+
+
+@pytest.mark.parametrize(
+    ("now", "ended"),
+    [(SINCE, True), (BEFORE, False), ("2026-01-05T04:30:00Z", False), ("", False)],
+)
+def test_a_project_modified_since_the_plan_is_spared(now: str, *, ended: bool) -> None:
+    case = replace(CASE, seen=a_seen(modified=BEFORE))
+
+    decision = after(Step.RECHECK, shows(a_seen(modified=now)), case)
+
+    spared = Settle(outcome=Outcome.SKIPPED_CHANGED, reason=MODIFIED)
+    assert decision == spared if ended else isinstance(decision, GoOn)
+
+
+@pytest.mark.parametrize(("touched", "attempts"), [(True, 0), (False, 1)])
+def test_a_project_that_our_own_calls_may_have_modified_goes(
+    attempts: int, *, touched: bool
+) -> None:
+    case = replace(CASE, seen=a_seen(modified=BEFORE), touched=touched)
+
+    decision = after(Step.RECHECK, shows(a_seen(modified=SINCE)), case, attempts=attempts)
+
+    assert isinstance(decision, GoOn)
 
 
 def test_at_most_three_strangers_are_named() -> None:
