@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from types import UnionType
 from typing import Protocol
 
 from worker.domain.catalogue import Catalogue, check_id
@@ -68,6 +69,14 @@ class DeleteProjects:
 
 
 _BY_HAND = Firing(policy="")
+_TYPES: Sequence[tuple[str, type | UnionType, str]] = (
+    *((name, bool, "true or false") for name in ("dry_run", "yes", "keep_projects")),
+    *((name, bool, "true or false") for name in ("recheck_children", "stop_timer")),
+    ("reason", str, "a text"),
+    ("key", str | None, "a text"),
+    ("priority", int, "a whole number"),
+    ("max_items", int | None, "a whole number"),
+)
 
 
 class SubmitStore(Protocol):
@@ -131,6 +140,7 @@ def new_job(
     choices: Choices = NOTHING_ELSE,
 ) -> NewJob:
     """The request as a job; InvalidInput names what is wrong with it and what there is."""
+    _check_types(request)
     _check_text(request)
     return NewJob(
         account=request.account,
@@ -184,6 +194,13 @@ def _options(request: DeleteProjects, catalogue: Catalogue, choices: Choices) ->
     )
 
 
+def _check_types(request: DeleteProjects) -> None:
+    """Programs hand in what they like: "no" would be a yes to some of us, and a no to others."""
+    for name, type_, said in _TYPES:
+        if not isinstance(getattr(request, name), type_):
+            raise InvalidInput(f"`{name}` is {said}")
+
+
 def _check_text(request: DeleteProjects) -> None:
     reason = clean(request.reason, len(request.reason)).strip()
     if not reason or len(reason) > REASON_LENGTH:
@@ -232,7 +249,7 @@ def check_ids(ids: Iterable[tuple[int, str]], catalogue: Catalogue) -> Iterator[
     for line, external_id in ids:
         count += 1
         try:
-            check_id(catalogue.project, external_id)
+            check_id(catalogue.project, _text(external_id))
         except InvalidInput as error:
             wrong += 1
             if len(bad) < BAD_IDS_SHOWN:
@@ -250,6 +267,12 @@ def check_ids(ids: Iterable[tuple[int, str]], catalogue: Catalogue) -> Iterator[
         raise InvalidInput(
             "there is no id in the input", fix="give at least one id: nothing never means all"
         )
+
+
+def _text(external_id: object) -> str:
+    if isinstance(external_id, str):
+        return external_id
+    raise InvalidInput(f"an id is a text, not {external_id!r:.40}")
 
 
 def no_ids(ids: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:

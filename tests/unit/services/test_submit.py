@@ -61,6 +61,12 @@ def test_one_bad_id_refuses_the_whole_request(bad: str) -> None:
     assert not jobs.submitted
 
 
+@pytest.mark.parametrize("bad", [42, None, 4.2])
+def test_an_id_that_is_no_text_refuses_the_whole_request(bad: Any) -> None:  # noqa: ANN401  what a program hands in
+    with pytest.raises(InvalidInput, match="line 2: an id is a text"):
+        list(check_ids([(1, "41"), (2, bad)], CATALOGUE))
+
+
 def test_five_bad_ids_are_named_and_the_rest_counted() -> None:
     with pytest.raises(InvalidInput) as refused:
         list(check_ids(((line, "x") for line in range(10, 30)), CATALOGUE))
@@ -119,6 +125,13 @@ def test_bad_ids_stream_by_too() -> None:
         {"priority": -1},
         {"priority": 10},
         {"max_items": 0},
+        {"max_items": "5"},
+        {"keep_projects": "no", "cascade": ("all",)},
+        {"dry_run": "false"},
+        {"yes": 0},
+        {"reason": None},
+        {"key": 5},
+        {"priority": "5"},
         {"not_before": datetime(2030, 1, 1)},  # noqa: DTZ001  what is refused
         {"not_before": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))},
         {"cascade": None},
