@@ -3,12 +3,16 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
 from tests.integration.stage import LEASE, ORGANIZATION, Stage
+from worker.domain.onward import BY_LOST
 from worker.domain.outcomes import Outcome
+from worker.domain.states import JobState
 from worker.domain.steps import Step
 from worker.ports import Batch
 from worker.services.execute import run_slice
+from worker.store.models import ITEMS
 
 pytestmark = pytest.mark.enable_socket
 
@@ -99,3 +103,25 @@ async def test_nothing_is_asked_for_while_a_selection_waits_for_its_word(stage: 
 
     assert job.plan.items == 3
     assert await stage.deletions() == []
+
+
+@pytest.mark.parametrize("cascade", ["none", "tasks"])
+@pytest.mark.parametrize("is_gone", [True, False])
+async def test_what_an_attempt_of_the_first_job_may_have_deleted_was_not_absent_before(
+    stage: Stage, cascade: str, *, is_gone: bool
+) -> None:
+    ids = await stage.tell("seed", ORGANIZATION, projects=2)
+    first = await stage.run(ids[:1], cascade=(cascade,))
+    with stage.desk.db.write() as conn:
+        unknown = {"outcome": "unknown", "external_id": ids[1]}
+        conn.execute(update(ITEMS).where(ITEMS.c.job_id == first.id).values(unknown))
+    if is_gone:
+        await stage.tell("remove", ORGANIZATION, ids[1])
+
+    retried = stage.desk.retry(first.id, [Outcome.UNKNOWN]).job
+    if (await stage.planned(retried.id)).state is JobState.AWAITING_CONFIRMATION:
+        stage.desk.confirm(retried.id, word=None, yes=True)
+    second = await stage.finished(retried.id)
+
+    assert stage.outcomes(second) == {("project", "deleted"): 1}
+    assert (stage.items(second)[0].reason == BY_LOST) == is_gone

@@ -3,10 +3,11 @@
 import json
 from typing import IO, Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.dialects import sqlite
 
 from worker.domain.calls import CURRENT, PROJECT, TIMER
+from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState
 from worker.domain.steps import Step
 from worker.ports import NewJob
@@ -51,6 +52,22 @@ def insert_items(
             kept += conn.execute(_SQLITE_ITEMS, rows).rowcount
         given += len(chunk)
     return given, kept
+
+
+def carry_lost(conn: Connection, new: NewJob, job_id: str) -> None:
+    """A retry takes up projects of which nobody knows whether our last attempt deleted them.
+
+    One that is gone by now is gone by that attempt, whose answer was lost.
+    """
+    before = ITEMS.alias("before")
+    lost = select(before.c.external_id).where(
+        before.c.job_id == new.parent_job_id,
+        before.c.account == new.account,
+        before.c.kind == PROJECT,
+        before.c.outcome == Outcome.UNKNOWN.value,
+    )
+    mine = update(ITEMS).where(ITEMS.c.job_id == job_id, ITEMS.c.kind == PROJECT)
+    conn.execute(mine.where(ITEMS.c.external_id.in_(lost)).values(lost=1))
 
 
 def _timer_values(new: NewJob, job_id: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from worker.store.chain import append, lock_heads
 from worker.store.changes import many_written
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
-from worker.store.given import insert_items
+from worker.store.given import carry_lost, insert_items
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import job_entry, perform, read_job, ring_bell
 from worker.store.rows import KNOBS, OPTIONS, PLAN, item_of, job_of, waiting_columns
@@ -205,6 +205,8 @@ def _insert(conn: Connection, new: NewJob, spool: IO[str], digest: str, rank: in
     conn.execute(insert(JOBS).values(**_job_values(new, job_id, at), digest=digest))
     policies.fire(conn, new, job_id, at)
     given, kept = insert_items(conn, new, job_id, spool, rank)
+    if new.parent_job_id is not None:
+        carry_lost(conn, new, job_id)
     plan = PLAN.dump_json(PlanFacts(duplicates=given - kept)).decode()
     conn.execute(update(JOBS).where(JOBS.c.id == job_id).values(plan=plan))
     many_written(conn, kept)
