@@ -106,6 +106,11 @@ def _after_lost(
 def _after_look(
     case: Case, now_at: Progress, answer: Answer, policy: RetryPolicy, jitter: float
 ) -> Decision:
+    if case.apart and answer.verdict is Verdict.ABSENT and not now_at.source:
+        # Is it the project that does not exist, or this list of it alone? Its own read tells.
+        return GoOn(progress=replace(now_at, source=1))
+    if case.apart and answer.verdict is Verdict.SEEN and now_at.source:
+        return _untold(replace(now_at, source=0), policy, jitter)
     if answer.verdict is Verdict.ABSENT or (
         answer.verdict is Verdict.SEEN and not is_there(case.seen, answer)
     ):
@@ -119,6 +124,11 @@ def _after_look(
             alone = replace(now_at, step=Step.DELETE, tries=0, looks=0)
             return GoOn(progress=alone, state=ItemState.BLOCKED)
         return another_attempt(case, replace(now_at, tries=0, looks=0), policy, jitter)
+    return _untold(now_at, policy, jitter)
+
+
+def _untold(now_at: Progress, policy: RetryPolicy, jitter: float) -> Decision:
+    """A look that could not tell: once more, later and later, and then nobody knows."""
     if now_at.tries + 1 < policy.tries:
         return again(now_at, policy, jitter)
     looks = now_at.looks + 1

@@ -89,4 +89,5 @@ class Case:
     recheck: bool = False  # it is read again just before its own delete
     stopping: bool = False  # its job is being cancelled
     can_look: bool = True  # False: no read shows it, as with the timer
+    apart: bool = False  # it is looked for in a list of its own, below its project
     canary: bool = False  # it went with the job's first chunk: what is left of it waits

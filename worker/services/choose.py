@@ -75,7 +75,8 @@ def call_for(item: Item, catalogue: Catalogue, cascade: Sequence[str]) -> Call:
         case Step.DELETE:
             return Call(action=Action.DELETE, targets=(target,))
         case Step.LOOK:
-            return _read(_project_of(target), catalogue.kind(target.kind).source)
+            apart = "" if item.progress.source else catalogue.kind(target.kind).source
+            return _read(_project_of(target), apart or PROJECT)
         case Step.WITNESS:
             return _read(target, catalogue.kind(target.kind).source)
         case _:

@@ -93,8 +93,14 @@ def _case(
         recheck=job.options.recheck and item.seen.target.kind == PROJECT,
         stopping=bool(job.stopping),
         can_look=item.seen.target.kind != TIMER,
+        apart=_is_apart(item, catalogue),
         canary=item.id in job.bulk.canary,
     )
+
+
+def _is_apart(item: Item, catalogue: Catalogue) -> bool:
+    kind = item.seen.target.kind
+    return kind != TIMER and catalogue.kind(kind).source != PROJECT
 
 
 def _read(

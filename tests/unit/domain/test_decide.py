@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.builders import EPOCH, a_case, a_child, a_progress, a_seen, a_target, an_answer, shows
 from worker.domain.calls import Answer
 from worker.domain.decide import CHECK_LASTS, checked_again, decide
-from worker.domain.onward import CHANGED, MODIFIED, is_there, lost_attempt
+from worker.domain.onward import BY_LOST, CHANGED, MODIFIED, is_there, lost_attempt
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import ITEM_MOVES, ItemState
@@ -422,6 +422,26 @@ def test_a_recheck_after_a_lost_attempt_that_finds_nothing_finds_it_deleted() ->
 )
 def test_a_project_that_is_not_what_the_plan_showed_is_spared(answer: Answer, why: str) -> None:
     assert after(Step.RECHECK, answer) == Settle(outcome=Outcome.SKIPPED_CHANGED, reason=why)
+
+
+APART = replace(CASE, seen=a_child("7", "comment"), apart=True)
+
+
+def test_a_list_that_does_not_exist_any_more_does_not_show_that_a_comment_is_gone() -> None:
+    none, there = an_answer(Verdict.ABSENT), shows(a_seen())
+    at = {"attempts": 1, "lost": 1}
+
+    first = after(Step.LOOK, none, APART, **at)
+    gone = after(Step.LOOK, none, APART, source=1, **at)
+    lives = after(Step.LOOK, there, APART, source=1, **at)
+    last = after(Step.LOOK, there, APART, source=1, tries=POLICY.tries, looks=4, **at)
+
+    assert first == GoOn(progress=a_progress(Step.LOOK, source=1, **at))
+    assert gone == Settle(outcome=Outcome.DELETED, reason=BY_LOST)
+    assert isinstance(lives, GoOn)
+    assert lives.progress == a_progress(Step.LOOK, tries=1, **at)
+    assert isinstance(last, Settle)
+    assert last.outcome is Outcome.UNKNOWN
 
 
 BEFORE, SINCE = "2026-01-05T10:00:00+0530", "2026-02-05T10:00:00+0530"
