@@ -241,6 +241,19 @@ def test_an_item_less_or_another_cascade_is_another_hash(store: Store) -> None:
     assert store.plans.measure(none).digest != store.plans.measure(tasks).digest
 
 
+def test_a_plan_that_goes_on_where_another_stops_has_another_hash(store: Store) -> None:
+    tasks = {"cascade": ("task",)}
+    plain = store.submit("p1", **tasks)
+    others = [
+        store.submit("p1", **tasks, on_child_refused="proceed"),
+        store.submit("p1", **tasks, recheck=False),
+    ]
+
+    digests = {store.plans.measure(job).digest for job in (plain, *others)}
+
+    assert len(digests) == 3
+
+
 def test_a_large_plan_is_measured_page_by_page(store: Store) -> None:
     job = store.submit(*(str(number) for number in range(12_000)))
 

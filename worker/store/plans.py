@@ -174,6 +174,8 @@ class Plans:
             job.action,
             ",".join(job.options.cascade),
             str(job.options.background),
+            str(job.options.recheck),
+            job.options.on_child_refused,
             *map("=".join, job.options.provider_options),
         )
         digest = PlanHash("\x1f".join(options))
