@@ -501,6 +501,20 @@ def test_a_page_moves_the_listing_on_and_shows_what_it_saw(store: Store) -> None
     assert store.plans.unseen(job.id) == 1
 
 
+def test_what_pages_show_against_the_filters_adds_up(store: Store) -> None:
+    job = store.submit("p1")
+    lease = store.lease()
+
+    for number in (1, 2):
+        page = a_page(job.id, ListingProgress(cursor="2", pages=number, strays=3, believed=1))
+        store.work.commit(lease, Batch(listing=[job.id]), LENGTH)
+        store.work.commit(lease, Batch(done=[page]), LENGTH)
+
+    (there,) = store.work.commit(lease, Batch(), LENGTH).jobs
+    plan = there.plan
+    assert (plan.strays, plan.believed) == (6, 2)
+
+
 # --- children before their project -------------------------------------------------
 
 

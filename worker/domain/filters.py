@@ -14,13 +14,12 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final, assert_never
 
+from worker.domain.bounds import CREATED, MODIFIED, Bound, Side
 from worker.domain.calls import Seen
 from worker.domain.catalogue import shown
 from worker.domain.errors import InvalidInput
-from worker.domain.text import time_of
 from worker.domain.traits import Shown, Trait
 
-CREATED, MODIFIED = "created", "modified"
 AGE_UNITS: Final = {
     "s": timedelta(seconds=1),
     "m": timedelta(minutes=1),
@@ -30,8 +29,6 @@ AGE_UNITS: Final = {
 }
 MOMENTS: Final = "write a day (2025-01-31), an instant (2025-01-31T10:00:00Z) or an age (365d)"
 LONGEST: Final = 1000
-# Times of a list may be cut to whole seconds, while a filter is exact to the millisecond.
-TOLERANCE: Final = timedelta(seconds=1)
 # Twelve digits are the years 1973 to 2001 and later: a year or an age is no time in milliseconds.
 MILLIS: Final = "[0-9]{12,14}"
 
@@ -47,19 +44,13 @@ class FilterType(StrEnum):
     LIST = "list"  # texts with commas between them
 
 
-class Side(StrEnum):
-    """On which side of its moment a filter selects."""
-
-    BEFORE = "before"  # strictly earlier
-    AFTER = "after"  # strictly later
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
     """One filter of a provider.
 
     `maps_to` is its name on the wire, by default its own; one that ends in [] is repeated for
-    each value of a list. `moment` and `side` say which time of a project it bounds.
+    each value of a list. `moment` and `side` say which time of a project it bounds; with
+    `includes` the moment itself counts, and a day is where it begins on either side.
     `client_side`: the provider cannot, so it is held against what a list shows.
     `trait` is the text that each selected project shows, where one is known.
     """
@@ -70,6 +61,7 @@ class Filter:
     choices: tuple[str, ...] = ()
     moment: str = ""  # CREATED or MODIFIED
     side: Side | None = None
+    includes: bool = False
     client_side: bool = False
     trait: Trait | None = None
 
@@ -78,23 +70,9 @@ class Filter:
         """The name of the query parameter; empty if nothing is sent."""
         return "" if self.client_side else self.maps_to or self.name
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bound:
-    """A time of a project must lie on this side of an instant."""
-
-    moment: str
-    side: Side
-    at: datetime
-    is_exact: bool  # False: the provider has selected already, this only catches what it ignored
-
-    def admits(self, seen: Seen) -> bool:
-        """Whether a project may be selected; if it alone decides, a time not shown is a no."""
-        at = time_of(seen.created if self.moment == CREATED else seen.modified)
-        if at is None:
-            return not self.is_exact
-        slack = timedelta(0) if self.is_exact else TOLERANCE
-        return at < self.at + slack if self.side is Side.BEFORE else at > self.at - slack
+    def takes_all(self, value: str) -> bool:
+        """Whether this value keeps nothing away."""
+        return self.trait is not None and value in self.trait.all_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +82,26 @@ class Filters:
     `wire` goes into the calls of the listing; `client` is held against each project it shows.
     `canonical` is the same with every moment an instant: parsing it again gives the same
     selection at any time. `asked` keeps ages as ages, for telling two requests apart.
+    `unheld` are the filters that nothing of a list can be held against.
     """
 
     wire: tuple[tuple[str, str], ...] = ()
     bounds: tuple[Bound | Shown, ...] = ()
     canonical: tuple[tuple[str, str], ...] = ()
     asked: tuple[tuple[str, str], ...] = ()
+    unheld: tuple[str, ...] = ()
 
     def client(self, seen: Seen) -> bool:
         """Whether a project of the list is one that was asked for."""
         return all(bound.admits(seen) for bound in self.bounds)
+
+    def is_stray(self, seen: Seen) -> bool:
+        """Whether the provider shows a project that it was asked to leave out."""
+        return not all(bound.admits(seen) for bound in self.bounds if not bound.is_exact)
+
+    def is_believed(self, seen: Seen) -> bool:
+        """Whether the provider's word is all there is for some filter on this project."""
+        return bool(self.unheld) or not all(bound.speaks(seen) for bound in self.bounds)
 
 
 def portable(
@@ -180,22 +168,37 @@ def _assembled(chosen: Sequence[tuple[Filter, str]], now: datetime) -> Filters:
     wire: list[tuple[str, str]] = []
     bounds: list[Bound | Shown] = []
     canonical: list[tuple[str, str]] = []
+    unheld: list[str] = []
     for spec, value in chosen:
         at = _moment(spec, value, now) if spec.type in _MOMENTS else None
         said = value if at is None else _instant(at)
         canonical.append((spec.name, said))
         if spec.wire_name:
             wire.extend((spec.wire_name, part) for part in _written(spec, value, at))
-        if spec.trait is not None and (must := spec.trait.of(value)) is not None:
-            bounds.append(must)
-        if at is not None and spec.side is not None:
-            bound = Bound(moment=spec.moment, side=spec.side, at=at, is_exact=spec.client_side)
+        bound = _bound(spec, value, at)
+        if bound is not None:
             bounds.append(bound)
+        elif not spec.takes_all(value):
+            unheld.append(spec.name)
     return Filters(
         wire=tuple(wire),
         bounds=tuple(bounds),
         canonical=tuple(canonical),
         asked=tuple((spec.name, value) for spec, value in chosen),
+        unheld=tuple(unheld),
+    )
+
+
+def _bound(spec: Filter, value: str, at: datetime | None) -> Bound | Shown | None:
+    """What a list is held against for this value; None if there is nothing."""
+    if at is None or spec.side is None:
+        return spec.trait.of(value) if spec.trait else None
+    return Bound(
+        moment=spec.moment,
+        side=spec.side,
+        at=at,
+        includes=spec.includes,
+        is_exact=spec.client_side,
     )
 
 
@@ -259,7 +262,7 @@ def _moment(spec: Filter, value: str, now: datetime) -> datetime:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
             day = datetime.fromisoformat(value).replace(tzinfo=UTC)
             ends = timedelta(days=1) - timedelta(milliseconds=1)
-            return day + ends if spec.side is Side.AFTER else day
+            return day + ends if spec.side is Side.AFTER and not spec.includes else day
         if re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*", value, re.ASCII):
             at = datetime.fromisoformat(value)
             return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -114,6 +114,8 @@ class PlanFacts:
     findings: tuple[Finding, ...] = ()
     duplicates: int = 0
     kept: Mapping[str, int] = field(default_factory=dict)  # by kind: a cleanup leaves these alone
+    strays: int = 0  # projects that the listing showed, and the filters leave out
+    believed: int = 0  # projects selected on the provider's word alone
     complete: bool = False
     stops: tuple[str, ...] = ()  # by what the job would be held up or stopped, in words
     canary_hold: float = 0.0  # seconds that the rest waits after a canary that went well

@@ -50,6 +50,8 @@ class ListingProgress:
     after: timedelta = timedelta(0)  # the next page, not before
     bulk: Bulk | None = None  # a listing that proves chunks: where the job stands with them
     projects: int = 0  # shown by the page, while all of the account are counted
+    strays: int = 0  # shown by the page, though the filters asked for leave them out
+    believed: int = 0  # selected by the page, though it does not show all the filters are about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

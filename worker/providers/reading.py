@@ -18,6 +18,7 @@ from worker.domain.calls import (
 )
 from worker.domain.catalogue import Catalogue, check_id
 from worker.domain.errors import InvalidInput
+from worker.providers.beside import beside
 from worker.providers.dialect import (
     Cursors,
     Dialect,
@@ -180,17 +181,7 @@ def _seen(catalogue: Catalogue, kind: str, item: object, fields: Fields, *, pare
         )
     }
     stays = any(_is_marked(item, mark.keys, mark.value) for mark in fields.marks)
-    beside = ((name, _loose(item, keys)) for name, keys in fields.beside)
-    kept = tuple((name, text) for name, text in beside if text)
-    return Seen(target=target, goes_with_parent=stays, beside=kept, **texts)
-
-
-def _loose(item: object, keys: Keys) -> str:
-    """A text or a number that only filters are held against; empty if it is none."""
-    value = _at_or_nothing(item, keys)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return _digits(value)
-    return value if isinstance(value, str) else ""
+    return Seen(target=target, goes_with_parent=stays, beside=beside(item, fields, texts), **texts)
 
 
 def _id(catalogue: Catalogue, kind: str, item: object, keys: Keys) -> str:

@@ -207,18 +207,27 @@ OBJECTS: Final = ("owner", "stage", "account")
 
 
 def _filters(*statuses: str) -> tuple[Filter, ...]:
-    # A provider's own word for a status may be shown as it is, and then says nothing.
-    status = Trait(field="status", among=frozenset(statuses))
+    status = Trait(field="status")
     return (
         Filter(name="status", type=FilterType.CHOICE, choices=statuses, trait=status),
         # Equal, beginning or within is not documented.
         Filter(name="name", trait=Trait(field="name", match=Match.WITHIN)),
         Filter(name="search_term"),
         *(
-            Filter(name=f"{one}.id", maps_to=f"{one}[id]", trait=Trait(field=f"{one}.id"))
+            Filter(
+                name=f"{one}.id",
+                maps_to=f"{one}[id]",
+                trait=Trait(field=f"{one}.id", match=Match.ID),
+            )
             for one in OBJECTS
         ),
-        Filter(name="tags", type=FilterType.LIST, maps_to="tags[]"),
+        # By id or by name, and that one of several is enough: neither is documented.
+        Filter(
+            name="tags",
+            type=FilterType.LIST,
+            maps_to="tags[]",
+            trait=Trait(field="tags", match=Match.ONE_OF),
+        ),
         Filter(name="created_at", type=FilterType.DATE),
         Filter(name="updated_at", type=FilterType.DATE),
         # Truto has comparisons of times, but not every provider behind it keeps to them.
@@ -245,7 +254,10 @@ UNIFIED = Dialect(
         modified=("updated_at",),
         # The id alone is promised; not every provider has the rest.
         optional=frozenset({"name", "status", "created", "modified"}),
-        beside=tuple((f"{one}.id", (one, "id")) for one in OBJECTS),
+        beside=(
+            *((f"{one}.id", (one, "id")) for one in OBJECTS),
+            *(("tags", ("tags", key)) for key in ("id", "name")),
+        ),
     ),
     sources=(Source(name=PROJECT, path="/unified/crm/projects/{project}", project=()),),
     deletes=MappingProxyType({PROJECT: "/unified/crm/projects/{id}"}),

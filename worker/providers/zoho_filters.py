@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from worker.domain.filters import CREATED, MODIFIED, Filter, FilterType, Side, portable
+from worker.domain.bounds import CREATED, MODIFIED, Side
+from worker.domain.filters import Filter, FilterType, portable
 from worker.domain.traits import Match, Trait
 
 BILLING: Final = (
@@ -16,7 +17,7 @@ BILLING: Final = (
 )
 BUDGETS: Final = ("total_project_cost", "total_project_hours", "hours_per_task", "hours_per_staff")
 TEXTS: Final = (
-    ("customer_id", "customer_id", Match.WHOLE),
+    ("customer_id", "customer_id", Match.ID),
     ("project_name_startswith", "name", Match.BEGINS),
     ("project_name_contains", "name", Match.WITHIN),
     ("description_startswith", "description", Match.BEGINS),
@@ -27,15 +28,12 @@ BESIDE: Final = (
     *((name, (name,)) for name in ("customer_id", "description", "billing_type", "budget_type")),
     ("customer_id", ("customer", "customer_id")),
 )
-# "Earlier or at" and "later or at" are no side: the bound next to the filter would be too narrow.
 TIMES: Final = (
-    ("less_than", Side.BEFORE),
-    ("less_equals", None),
-    ("greater_than", Side.AFTER),
-    ("greater_equals", None),
+    ("less_than", Side.BEFORE, False),
+    ("less_equals", Side.BEFORE, True),
+    ("greater_than", Side.AFTER, False),
+    ("greater_equals", Side.AFTER, True),
 )
-
-
 STATUSES: Final = ("active", "inactive", "completed")
 
 
@@ -46,7 +44,7 @@ def _statuses(name: str, *choices: str) -> Filter:
         for status in STATUSES
         if choice.lower() in {status, f"status.{status}"}
     )
-    trait = Trait(field="status", words=words)
+    trait = Trait(field="status", words=words, all_of=frozenset({"Status.All"}))
     return Filter(name=name, type=FilterType.CHOICE, choices=choices, trait=trait)
 
 
@@ -55,10 +53,11 @@ def _times(name: str, moment: str) -> tuple[Filter, ...]:
         Filter(
             name=f"{name}_millis_{comparison}",
             type=FilterType.MILLIS,
-            moment=moment if side else "",
+            moment=moment,
             side=side,
+            includes=includes,
         )
-        for comparison, side in TIMES
+        for comparison, side, includes in TIMES
     )
 
 
@@ -73,8 +72,13 @@ FILTERS_V4: Final = (
         "Status.ZohoPeople",
     ),
     *(Filter(name=name, trait=Trait(field=field, match=how)) for name, field, how in TEXTS),
-    Filter(name="description_in", type=FilterType.LIST),
-    Filter(name="description_not_in", type=FilterType.LIST),
+    *(
+        Filter(name=name, type=FilterType.LIST, trait=Trait(field="description", match=how))
+        for name, how in (
+            ("description_in", Match.ONE_OF),
+            ("description_not_in", Match.NONE_OF),
+        )
+    ),
     *(
         Filter(name=name, type=FilterType.CHOICE, choices=choices, trait=Trait(field=name))
         for name, choices in (("billing_type", BILLING), ("budget_type", BUDGETS))
@@ -96,6 +100,6 @@ FILTERS_V4: Final = (
 # so times are held against what its list shows.
 FILTERS_V3: Final = (
     _statuses("filter_by", "Status.All", "Status.Active", "Status.Inactive"),
-    Filter(name="customer_id", trait=Trait(field="customer_id")),
+    Filter(name="customer_id", trait=Trait(field="customer_id", match=Match.ID)),
     *portable({}),
 )

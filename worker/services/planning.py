@@ -162,6 +162,8 @@ def make_plan(
         findings=(*_findings(job, items, facts), *guard_findings(job, items, facts, at_plan)),
         duplicates=job.plan.duplicates,
         kept=job.plan.kept,
+        strays=job.plan.strays,
+        believed=job.plan.believed,
         complete=True,
         stops=_stops(job, items, facts),
         canary_hold=facts.canary_hold.total_seconds(),
@@ -207,6 +209,7 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Findin
     if job.options.filters and not items.skipped and not set(items.by_kind) - {TIMER}:
         text = "the filters select nothing" if not job.plan.kept else "there is nothing to delete"
         found.append(Finding(level=FindingLevel.WARNING, code="nothing_selected", text=text))
+    found += _of_filters(job)
     if items.unlisted and not job.options.filters:
         text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
         text += _named(items, UNLISTED, items.unlisted)
@@ -232,6 +235,23 @@ def _of_bulk(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding
         return []
     text = f"no bulk delete: {job.bulk.refusal}"
     return [Finding(level=FindingLevel.WARNING, code="bulk_refused", text=text)]
+
+
+def _of_filters(job: Job) -> list[Finding]:
+    """How far the provider kept to the filters, as far as its list shows that."""
+    strays, believed = job.plan.strays, job.plan.believed
+    texts = {
+        "strays": f"the list shows {strays} projects that the filters do not select, and they "
+        "are left out: the provider ignores a filter, or means something else by it",
+        "believed": f"{believed} projects are selected on the provider's word alone: its list "
+        "does not show what a filter is about",
+    }
+    there = {"strays": strays, "believed": believed}
+    return [
+        Finding(level=FindingLevel.WARNING, code=code, text=text)
+        for code, text in texts.items()
+        if there[code]
+    ]
 
 
 def _chunked(count: int, size: int) -> Finding:

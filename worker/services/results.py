@@ -7,14 +7,14 @@ from datetime import timedelta
 from worker.domain.calls import PROJECT, TIMER, Action, Answer, Seen
 from worker.domain.catalogue import Catalogue
 from worker.domain.decide import decide
-from worker.domain.filters import Filter
+from worker.domain.filters import Filter, Filters
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
 from worker.domain.retry import RetryPolicy
 from worker.domain.steps import TOGETHER, Case, Decision, GoOn, Settle, Step
 from worker.domain.together import halved
 from worker.ports import Change, Done, Found, Item, Job, ListingProgress
-from worker.services.choices import selection_of
+from worker.services.choices import NO_FILTERS, selection_of
 from worker.services.choose import Work
 
 REFUSED_LISTING = timedelta(minutes=5)
@@ -158,7 +158,8 @@ def page_of(
         item = matched.get(seen.target.external_id)
         if item is not None:
             changes.append(_listed(item, seen, rules.protection))
-    found = _found(answer, job, rules)
+    asked = _asked(job, rules) if answer.verdict is Verdict.SEEN else NO_FILTERS
+    selected = [seen for seen in shown if asked.canonical and asked.client(seen)]
     tries = job.list_tries + (answer.verdict.is_attempt)
     after = rules.policy.after(tries, jitter) if tries else timedelta(0)
     if answer.verdict in {Verdict.REFUSED, Verdict.INVALID}:
@@ -171,6 +172,8 @@ def page_of(
             cursor=answer.reading.next_cursor,
             pages=job.list_pages + 1,
             projects=len(shown) if job.counting else 0,
+            strays=sum(asked.is_stray(seen) for seen in shown),
+            believed=sum(asked.is_believed(seen) for seen in selected),
         )
     return Done(
         job_id=job.id,
@@ -178,20 +181,13 @@ def page_of(
         answer=answer,
         changes=tuple(changes),
         listing=progress,
-        found=found,
+        found=tuple(Found(seen=seen, spared=rules.protection.why(seen)) for seen in selected),
     )
 
 
-def _found(answer: Answer, job: Job, rules: Rules) -> tuple[Found, ...]:
-    """The projects of a page that a job's filters select; a protection spares them at once."""
-    if not job.options.filters or job.counting or answer.verdict is not Verdict.SEEN:
-        return ()
-    asked = selection_of(job, rules.filters)
-    return tuple(
-        Found(seen=seen, spared=rules.protection.why(seen) or "")
-        for seen in answer.reading.projects
-        if asked.client(seen)
-    )
+def _asked(job: Job, rules: Rules) -> Filters:
+    """The filters by which a page is read: none while all projects are only counted."""
+    return NO_FILTERS if job.counting else selection_of(job, rules.filters)
 
 
 def _listed(item: Item, seen: Seen, protection: Protection) -> Change:

@@ -1,7 +1,7 @@
 """What a lease holder reads and writes: the lease, the group commit, the items due."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -10,17 +10,7 @@ from worker.domain.breakers import Breakers
 from worker.domain.calls import PROJECT
 from worker.domain.states import ACTIVE, ItemState, JobState
 from worker.domain.steps import DELETIONS, TOGETHER, Settle, Step
-from worker.ports import (
-    Batch,
-    Committed,
-    Done,
-    Item,
-    Job,
-    Lease,
-    ListingProgress,
-    Taken,
-    WaitingOn,
-)
+from worker.ports import Batch, Committed, Done, Item, Job, Lease, Taken, WaitingOn
 from worker.store import brakes, cascade, entries, leases, takeover
 from worker.store.accounts import fence, lock_account, next_due
 from worker.store.among import among
@@ -31,9 +21,10 @@ from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.holds import held_jobs
 from worker.store.leases import IN_HAND
+from worker.store.listings import write_listing
 from worker.store.models import ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
-from worker.store.rows import BULK, change_values, item_of, job_of
+from worker.store.rows import change_values, item_of, job_of
 from worker.store.turns import not_before_canary
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
@@ -203,7 +194,7 @@ def _settle_done(
         if one.children:
             insert_children(conn, one.changes[0].item, lease.account, one.children, ranks)
         if one.listing is not None:
-            _write_listing(conn, one.job_id, one.listing, lease.now)
+            write_listing(conn, jobs[one.job_id], one.listing, lease.now)
     spared = [
         item
         for one in done
@@ -260,19 +251,3 @@ def _open(conn: Connection, lease: Lease, items: Sequence[int], listing: Sequenc
             raise RuntimeError("an intent was to be opened for an item that is not open")
     if listing:
         conn.execute(update(JOBS).where(JOBS.c.id.in_(listing)).values(list_token=lease.token))
-
-
-def _write_listing(conn: Connection, job_id: str, listing: ListingProgress, now: datetime) -> None:
-    conn.execute(
-        update(JOBS)
-        .where(JOBS.c.id == job_id)
-        .values(
-            list_cursor=listing.cursor,
-            list_pages=listing.pages,
-            list_tries=listing.tries,
-            list_due_at=now + listing.after if listing.after else None,
-            list_token=0,
-            **({} if listing.bulk is None else {"bulk": BULK.dump_json(listing.bulk).decode()}),
-            account_projects=JOBS.c.account_projects + listing.projects,
-        )
-    )

@@ -1,5 +1,6 @@
 """What a filter may say, what goes over the wire for it, and what is never read as "all"."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -194,8 +195,9 @@ def test_what_the_provider_cannot_filter_is_held_against_the_list(
 def test_a_time_filter_that_the_provider_ignored_is_noticed() -> None:
     filters = parse(FILTERS_V4, ["created_before=2025-01-31", "status=active"], NOW)
 
-    assert filters.client(a_project(created="2025-01-31T00:00:00+0000"))
+    assert filters.client(a_project(created="2025-01-30T23:59:59+0000"))
     assert filters.client(a_project())
+    assert not filters.client(a_project(created="2025-01-31T00:00:00+0000"))
     assert not filters.client(a_project(created="2025-06-01T00:00:00+0000"))
 
 
@@ -207,6 +209,8 @@ IGNORED = [
     (FILTERS_V4, "project_name_contains=net w", {"name": "A NET  work"}, {"name": "Planet"}),
     (FILTERS_V4, "description_startswith=For", {"description": "for X"}, {"description": "A"}),
     (FILTERS_V4, "description_contains=city", {"description": "Big City"}, {"description": "A"}),
+    (FILTERS_V4, "description_in=one, Two", {"description": "two"}, {"description": "three"}),
+    (FILTERS_V4, "description_not_in=one, two", {"description": "three"}, {"description": "Two"}),
     (
         FILTERS_V4,
         "billing_type=based_on_task_hours",
@@ -221,9 +225,22 @@ IGNORED = [
     ),
     (FILTERS_V3, "customer_id=46", {"customer_id": "46"}, {"customer_id": "47"}),
     (CAPSULE.filters, "status=open", {"status": "OPEN"}, {"status": "CLOSED"}),
-    (PIPELINER.filters, "status=in progress", {"status": "doing"}, {"status": "Completed"}),
+    (PIPELINER.filters, "status=in progress", {"status": "In Progress"}, {"status": "doing"}),
     (UNIFIED.filters, "name=kick", {"name": "Our Kick-off"}, {"name": "Retreat"}),
     (UNIFIED.filters, "owner.id=u1", {"owner.id": "u1"}, {"owner.id": "u2"}),
+    (UNIFIED.filters, "account.id=0015g", {"account.id": "0015g"}, {"account.id": "0015G"}),
+    (UNIFIED.filters, "tags=red,blue", {"tags": "Blue"}, {"tags": "green"}),
+]
+SHOWN_EMPTY = [
+    (FILTERS_V4, "status=active", "status"),
+    (FILTERS_V4, "customer_id=46", "customer_id"),
+    (FILTERS_V4, "project_name_contains=net", "name"),
+    (FILTERS_V4, "description_startswith=for", "description"),
+    (FILTERS_V4, "description_in=one", "description"),
+    (FILTERS_V4, "billing_type=based_on_task_hours", "billing_type"),
+    (UNIFIED.filters, "status=open", "status"),
+    (UNIFIED.filters, "owner.id=u1", "owner.id"),
+    (UNIFIED.filters, "tags=red", "tags"),
 ]
 
 
@@ -244,6 +261,46 @@ def test_where_a_list_shows_nothing_of_it_the_provider_is_believed(
     specs: tuple[Filter, ...], text: str
 ) -> None:
     assert parse(specs, [text], NOW).client(a_project())
+
+
+@pytest.mark.parametrize(("specs", "text", "field"), SHOWN_EMPTY)
+def test_what_is_shown_to_be_empty_is_not_what_was_asked_for(
+    specs: tuple[Filter, ...], text: str, field: str
+) -> None:
+    project = replace(a_project(name=""), beside=((field, ""),))
+
+    assert not parse(specs, [text], NOW).client(project)
+
+
+def test_an_empty_text_is_none_of_those_that_are_excluded() -> None:
+    assert parse(FILTERS_V4, ["description_not_in=one"], NOW).client(a_project(description=""))
+
+
+def test_one_of_several_texts_is_enough() -> None:
+    project = replace(a_project(), beside=(("tags", "t1"), ("tags", "red"), ("tags", "")))
+
+    assert parse(UNIFIED.filters, ["tags=blue,red"], NOW).client(project)
+
+
+def test_the_same_letters_are_the_same_however_they_are_composed() -> None:
+    filters = parse(FILTERS_V4, ["project_name_contains=cafe\u0301"], NOW)
+
+    assert filters.client(a_project(name="Caf\u00e9 Central"))
+
+
+@pytest.mark.parametrize(
+    ("text", "created", "is_wanted"),
+    [
+        ("created_time_millis_less_equals=2025-01-31", "2025-01-31T00:00:00+0000", True),
+        ("created_time_millis_less_equals=2025-01-31", "2025-01-31T05:31:00+0530", False),
+        ("created_time_millis_greater_equals=2025-01-31", "2025-01-31T00:00:00+0000", True),
+        ("created_time_millis_greater_equals=2025-01-31", "2025-01-30T23:59:00+0000", False),
+    ],
+)
+def test_a_moment_that_is_included_bounds_the_list_as_well(
+    text: str, created: str, *, is_wanted: bool
+) -> None:
+    assert parse(FILTERS_V4, [text], NOW).client(a_project(created=created)) is is_wanted
 
 
 def test_both_sides_of_a_time_may_be_bound() -> None:

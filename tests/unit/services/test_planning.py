@@ -289,6 +289,17 @@ def test_filters_that_select_nothing_are_said() -> None:
     assert ("warning", "nothing_selected") not in codes(plan(planned(), CHOSEN))
 
 
+def test_how_far_the_provider_kept_to_the_filters_is_said() -> None:
+    job = a_job(JobState.PLANNING, options=ALL, plan=PlanFacts(strays=7, believed=2))
+
+    made = make_plan(job, planned(), some_facts(), a_lease().now)
+
+    texts = {finding.code: finding.text for finding in made.findings}
+    assert "the list shows 7 projects that the filters do not select" in texts["strays"]
+    assert "2 projects are selected on the provider's word alone" in texts["believed"]
+    assert (made.strays, made.believed) == (7, 2)
+
+
 def test_a_timer_alone_is_no_selection() -> None:
     assert ("warning", "nothing_selected") in codes(plan(planned(by_kind={"timer": 1}), CHOSEN))
 

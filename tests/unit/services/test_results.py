@@ -1,5 +1,6 @@
 """What an answer means for its items: decisions, what was read, and protections."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from worker.domain.retry import RetryPolicy
 from worker.domain.states import JobState
 from worker.domain.steps import GoOn, Settle, Step
 from worker.ports import Done, Item, Job, JobOptions, ListingProgress
+from worker.providers.zoho_filters import FILTERS_V3, FILTERS_V4
 from worker.services.choose import Work
 from worker.services.results import (
     REFUSED_LISTING,
@@ -58,7 +60,8 @@ def result(
 def page(answer: Answer, job: Job = PLANNING, **matched: Item) -> Done:
     work = Work(job_id=job.id, call=Call(action=Action.LIST, cursor=job.list_cursor))
     found = {item.seen.target.external_id: item for item in matched.values()}
-    return page_of(work, answer, job=job, matched=found, rules=rules(), jitter=0.5)
+    reads = replace(rules(), filters=FILTERS_V4)
+    return page_of(work, answer, job=job, matched=found, rules=reads, jitter=0.5)
 
 
 def ends(done: Done) -> list[Outcome | None]:
@@ -201,6 +204,29 @@ def test_a_page_spares_what_is_protected_by_its_name() -> None:
     done = page(shows(a_seen("42", name="KEEP")), own=an_item())
 
     assert ends(done) == [Outcome.SKIPPED_PROTECTED]
+
+
+def test_a_page_counts_what_the_filters_leave_out_and_what_it_does_not_show() -> None:
+    asked = JobOptions(filters={"customer_id": "46", "created_before": "2030-01-01T00:00:00Z"})
+    job = a_job(JobState.PLANNING, options=asked)
+    ours = a_seen("1", beside=(("customer_id", "46"),))
+    theirs = a_seen("2", beside=(("customer_id", "47"),))
+
+    done = page(shows(ours, theirs, a_seen("3")), job)
+
+    assert [found.seen.target.external_id for found in done.found] == ["1", "3"]
+    assert done.listing == ListingProgress(cursor="", pages=1, strays=1, believed=1)
+
+
+def test_what_the_provider_was_never_asked_to_leave_out_is_no_stray() -> None:
+    job = a_job(JobState.PLANNING, options=JobOptions(filters={"created_before": "2020-01-01"}))
+    only_here = replace(rules(), filters=FILTERS_V3)
+    work = Work(job_id=job.id, call=Call(action=Action.LIST))
+    answer = shows(a_seen("1", created="2024-01-01T00:00:00Z"))
+
+    done = page_of(work, answer, job=job, matched={}, rules=only_here, jitter=0.5)
+
+    assert (done.found, done.listing) == ((), ListingProgress(cursor="", pages=1))
 
 
 @pytest.mark.parametrize(
