@@ -25,7 +25,7 @@ from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.tokens import RedisTokens
 from worker.services.flights import was_sent
-from worker.services.permits import MARGIN, closed_for, eases, meant, waiting_for
+from worker.services.permits import MARGIN, calls_of, closed_for, eases, meant, waiting_for
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
 from worker.store.chain import append
@@ -201,8 +201,11 @@ async def _rebuild(gate: Gate, purse: Purse, made: Sequence[datetime], at: datet
 def _calls(desk: Desk, names: Sequence[str], purse: Purse, at: datetime) -> list[datetime]:
     """When calls were answered; one that may be under way counts as answered now."""
     since = min(purse.day_start(at), at - purse.longest_window())
-    made = [when for name in names for when in audit_log.calls_since(desk.db, name, since)]
-    return made + [at] * sum(desk.accounts.open_intents(name) for name in names)
+    made: list[datetime] = []
+    for name in names:
+        ended = audit_log.calls_since(desk.db, name, since)
+        made += calls_of(ended, desk.accounts.open_intents(name), purse, at)
+    return made
 
 
 def quota_line(purse: Purse, used: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import groupby, islice
 
 from worker.domain.calls import Answer
 from worker.domain.limits import Grant, Permit, Purse, Quota, Return, WaitReason
@@ -59,8 +60,8 @@ class Permits:
             start = min(purse.day_start(now), now - purse.longest_window())
             made: list[datetime] = []
             for account in tools.facts.sharing[purse.name]:
-                made += await off(tools.calls_since, account, start)
-                made += [now] * await off(tools.open_intents, account)
+                ended = await off(tools.calls_since, account, start)
+                made += calls_of(ended, await off(tools.open_intents, account), purse, now)
             today = [at for at in made if at >= purse.day_start(now)]
             recent = [now - at for at in made if now - at <= purse.longest_window()]
             await tools.gate.rebuild(
@@ -75,6 +76,18 @@ class Permits:
             if until is not None:
                 ease = eases(answer)
                 await self._tools.gate.close(purse.name, until=until, reason=why, ease=ease)
+
+
+def calls_of(
+    ended: Sequence[datetime], intents: int, purse: Purse, now: datetime
+) -> list[datetime]:
+    """When an account's calls were answered, by its record; those that may be out: now.
+
+    A bulk delete has an intent for each of its items, and an entry for each if its holder died.
+    No more calls than have places in flight are out, or end, at the same instant.
+    """
+    apart = [at for _, same in groupby(ended) for at in islice(same, purse.in_flight)]
+    return apart + [now] * min(intents, purse.in_flight)
 
 
 def shared(purses: Sequence[Purse], knobs: Sequence[Knobs]) -> tuple[Purse, ...]:

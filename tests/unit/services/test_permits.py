@@ -91,6 +91,21 @@ async def test_lost_books_count_the_calls_that_may_be_under_way() -> None:
     assert (book.used_windows, book.used_today) == ((3,), 3)
 
 
+async def test_a_bulk_delete_counts_by_calls_when_lost_books_are_rebuilt() -> None:
+    purse = a_purse(name="token", per_day=100, in_flight=2)
+    facts = some_facts(purses=(purse,), sharing={"token": ("acme",)})
+    items = [an_item(number, state=ItemState.SENT) for number in range(1, 51)]
+    lost = [EPOCH - timedelta(hours=1)] * 50
+    there = Bench(
+        script=always(an_answer()), items=items, facts=facts, made=lambda _, __: [*lost, EPOCH]
+    )
+
+    await Permits(there.tools).take(1, EPOCH)
+
+    book = (await there.gate.books([purse]))[0]
+    assert (book.used_windows, book.used_today) == ((3,), 5)
+
+
 async def test_the_record_is_read_from_the_days_start_or_the_longest_window() -> None:
     asked: list[datetime] = []
 
