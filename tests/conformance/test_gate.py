@@ -566,6 +566,31 @@ async def test_the_newest_word_counts_and_of_several_the_least(bench: Bench) -> 
     assert (len(some.permits), len(more.permits)) == (3, 7)
 
 
+async def test_calls_whose_answers_tell_nothing_take_from_what_is_left(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(50), in_flight=20)
+    (permit,) = (await bench.take(purse)).permits
+
+    back = [told(permit, 3, timedelta(minutes=1))]
+    some = await bench.gate.exchange([purse], back=back, want=2, lease=LEASE)
+    await bench.give(purse, *some.permits)
+    await bench.give(purse, *some.permits)
+    more = await bench.take(purse, want=5)
+
+    assert (len(some.permits), len(more.permits)) == (2, 1)
+
+
+async def test_a_permit_that_never_came_back_takes_from_what_is_left(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(50), in_flight=20)
+    (permit,) = (await bench.take(purse)).permits
+
+    back = [told(permit, 3, timedelta(minutes=1))]
+    await bench.gate.exchange([purse], back=back, want=2, lease=100 * MS)
+    await bench.pass_time(150 * MS)
+    more = await bench.take(purse, want=5)
+
+    assert len(more.permits) == 1
+
+
 async def test_what_is_left_is_said_of_the_first_purse_alone(bench: Bench) -> None:
     own = await bench.of()
     token = Purse(name="token", in_flight=20)

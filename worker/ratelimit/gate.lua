@@ -76,6 +76,7 @@ local function find_day(purse)
 end
 
 local function put_back(purse)
+  purse.untold = 0
   for _, entry in ipairs(purse.back) do
     local id, used, left, resets = entry[1], entry[2], entry[3], entry[4]
     -- The newest answer knows best; of those that come together, the one with the least left.
@@ -87,6 +88,7 @@ local function put_back(purse)
       -- Neither out nor in the log: from before the books were lost. In doubt it is one more.
       if was_out or not redis.call('ZSCORE', purse.log, id) then
         purse.used = purse.used + 1
+        purse.untold = purse.untold + (left and 0 or 1)
       end
       redis.call('ZADD', purse.log, text(now), id)
       purse.is_changed = true
@@ -106,6 +108,12 @@ local function sweep(purse)
     if ended >= purse.day then
       purse.used = purse.used + 1
     end
+  end
+  -- What answers do not tell of took from what is left all the same.
+  local untold = (purse.untold or 0) + #lost / 2
+  if purse.left_until > now and untold > 0 then
+    purse.left = math.max(0, purse.left - untold)
+    redis.call('HSET', purse.book, 'left', text(purse.left))
   end
   if purse.is_told then
     redis.call('HSET', purse.book, 'left', text(purse.left), 'left_until', text(purse.left_until),

@@ -183,6 +183,8 @@ class _Book:
             if each.used:
                 was_known = self.log.pop(each.permit.id, None) is not None
                 self.used += was_out or not was_known
+                if each.quota is None and (was_out or not was_known):
+                    self.left = max(0, self.left - 1)  # an answer that told nothing
                 self.log[each.permit.id] = now
 
     def sweep(self, purse: Purse, now: datetime) -> None:
@@ -191,6 +193,7 @@ class _Book:
             self.log[permit] = ends
             del self.flight[permit]
             self.used += ends >= self.day
+            self.left = max(0, self.left - 1)
         horizon = now - max(KEEP, purse.longest_window())
         # Entries stand about in order of time, so the old ones are in front.
         for permit in list(takewhile(lambda permit: self.log[permit] < horizon, self.log)):
