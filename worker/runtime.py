@@ -32,7 +32,7 @@ from worker.services.sweep import sweep
 from worker.services.tools import Tools
 from worker.store import presence
 from worker.store.accounts import Accounts
-from worker.store.audit_log import calls_since
+from worker.store.audit_log import calls_since, refusals_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.holds import SqlGuards
@@ -160,6 +160,7 @@ class Runtime:
             provider=HttpProvider(connection_of(account, self._tokens_of())),
             secret=partial(secret_digest, account),
             calls_since=self._calls_since,
+            refusals=partial(refusals_since, db),
             open_intents=Accounts(db).open_intents,
             confirm=self._confirm,
             pause=self._pause,

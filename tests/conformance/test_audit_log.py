@@ -1,18 +1,21 @@
 """Reading the audit log, on both databases."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.audits import JOB, an_entry, entries_of, with_settled_job, write
 from worker.domain.audit import EXPORTED, Event
+from worker.domain.calls import Answer
 from worker.domain.errors import InvalidInput
-from worker.domain.outcomes import Outcome
+from worker.domain.outcomes import Outcome, Verdict
 from worker.store import audit_log
 from worker.store.audit_log import AuditEntry, Filter, cursor_of, query, stored
 from worker.store.audit_ranges import LEADS, index_of, selected
 from worker.store.engine import Database
+from worker.store.entries import told_to_wait
 from worker.store.models import AUDIT
 
 pytestmark = pytest.mark.number("operate-6")
@@ -117,6 +120,21 @@ def test_calls_that_left_are_counted_for_the_limits(database: Database) -> None:
         start + timedelta(seconds=number) for number in (1, 2, 3)
     ]
     assert audit_log.count_calls_since(database, "acme", start) == 4
+
+
+def test_refusals_are_told_with_the_time_they_named(database: Database) -> None:
+    at = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    wait = timedelta(seconds=90)
+    named = Answer(verdict=Verdict.THROTTLED, retry_after=wait, is_own_limit=True)
+    throttled = an_entry(1, verdict="throttled", message="slow", detail=told_to_wait(named))
+    quota = an_entry(1, verdict="quota_exhausted", message="", detail={})
+    write(database, [throttled, an_entry(1), quota, an_entry(1, account="crm")], at=at)
+    write(database, [throttled], at=at - timedelta(seconds=1))
+
+    assert sorted(audit_log.refusals_since(database, "acme", at), key=str) == [
+        (at, Answer(verdict=Verdict.QUOTA_EXHAUSTED)),
+        (at, replace(named, message="slow")),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from worker.services import control
 from worker.services.execute import Pulses, run_slice
 from worker.services.tools import Tools
 from worker.store.accounts import Accounts
-from worker.store.audit_log import calls_since
+from worker.store.audit_log import calls_since, refusals_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.holds import SqlGuards
@@ -103,6 +103,7 @@ class Stage:
             provider=HttpProvider(connection_of(account, tokens)),
             secret=lambda: "same",
             calls_since=lambda account, since: calls_since(db, account, since),
+            refusals=lambda account, since: refusals_since(db, account, since),
             open_intents=Accounts(db).open_intents,
             confirm=self._confirm,
             pause=self._pause,

@@ -35,7 +35,7 @@ from worker.services.sweep import sweep
 from worker.services.tools import AccountFacts, Tools
 from worker.store import presence
 from worker.store.accounts import Accounts
-from worker.store.audit_log import calls_since
+from worker.store.audit_log import calls_since, refusals_since
 from worker.store.chunks import Chunks
 from worker.store.endings import Endings
 from worker.store.engine import Database
@@ -269,6 +269,7 @@ class History:
             provider=self.world,
             secret=lambda: "same",
             calls_since=lambda account, since: calls_since(db, account, since),
+            refusals=lambda account, since: refusals_since(db, account, since),
             open_intents=Accounts(db).open_intents,
             confirm=self._confirm,
             pause=lambda *_: None,

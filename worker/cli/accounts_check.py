@@ -25,11 +25,21 @@ from worker.providers.http import HttpProvider
 from worker.ratelimit.port import Gate, GateClosed, GateEmpty
 from worker.ratelimit.tokens import RedisTokens
 from worker.services.flights import was_sent
-from worker.services.permits import MARGIN, calls_of, closed_for, eases, meant, waiting_for
+from worker.services.permits import (
+    LONGEST_CLOSED,
+    MARGIN,
+    calls_of,
+    closed_for,
+    closed_until,
+    eases,
+    meant,
+    waiting_for,
+)
 from worker.services.tools import AccountFacts
 from worker.store import audit_log
 from worker.store.chain import append
 from worker.store.engine import now
+from worker.store.entries import told_to_wait
 from worker.wiring import account_facts, addresses, dialect_for, secret_of
 
 LIST = Call(action=Action.LIST)
@@ -184,6 +194,7 @@ async def _grant(desk: Desk, gate: Gate, facts: AccountFacts, lease: timedelta) 
             if purse.name in empty.purses:
                 made = _calls(desk, facts.sharing[purse.name], purse, at)
                 await _rebuild(gate, purse, made, at)
+                await _close_again(desk, gate, facts.sharing[purse.name], purse, at)
         grant = await gate.exchange(purses, back=(), want=1, lease=lease)
     if not grant.permits:
         said = waiting_for(grant, at, purses).sentence
@@ -196,6 +207,16 @@ async def _rebuild(gate: Gate, purse: Purse, made: Sequence[datetime], at: datet
     longest, start = purse.longest_window(), purse.day_start(at)
     ages = [max(at - when, timedelta(0)) for when in made if at - when <= longest]
     await gate.rebuild(purse, ages=ages, used_today=sum(when >= start for when in made))
+
+
+async def _close_again(
+    desk: Desk, gate: Gate, names: Sequence[str], purse: Purse, at: datetime
+) -> None:
+    """What the provider refused a while ago it refuses still, until the time it named."""
+    since = at - LONGEST_CLOSED
+    ends = closed_until({n: audit_log.refusals_since(desk.db, n, since) for n in names}, purse)
+    if ends is not None and ends[0] > at:
+        await gate.close(purse.name, until=ends[0] - at, reason=ends[1])
 
 
 def _calls(desk: Desk, names: Sequence[str], purse: Purse, at: datetime) -> list[datetime]:
@@ -234,7 +255,8 @@ def _write_down(desk: Desk, account: Account, call: Call, answer: Answer) -> Non
         message=answer.message,
         request_id=answer.request_id,
         duration_ms=round(answer.duration.total_seconds() * 1000),
-        detail={"action": call.action.value, **where, "why": "accounts check"},
+        detail={"action": call.action.value, **where, "why": "accounts check"}
+        | told_to_wait(answer),
     )
     with desk.db.write() as connection:
         append(connection, [entry])

@@ -1,6 +1,6 @@
 """Permits for one slice: taken and handed back in one round trip, closed when told to."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby, islice
@@ -15,6 +15,8 @@ from worker.services.tools import Tools, off
 
 THROTTLED_FOR = timedelta(seconds=10)
 """How long a purse stays closed at most after a refusal that names no time."""
+LONGEST_CLOSED = timedelta(hours=25)
+"""No refusal closes a purse for longer: a day may have 25 hours."""
 MARGIN = timedelta(seconds=5)
 """A permit outlives its call's deadline by this."""
 
@@ -67,10 +69,19 @@ class Permits:
             await tools.gate.rebuild(
                 purse, ages=[max(age, timedelta(0)) for age in recent], used_today=len(today)
             )
+            await self._close_again(purse, now)
+
+    async def _close_again(self, purse: Purse, now: datetime) -> None:
+        """What the provider refused a while ago it refuses still, until the time it named."""
+        accounts, since = self._tools.facts.sharing[purse.name], now - LONGEST_CLOSED
+        refused = {name: await off(self._tools.refusals, name, since) for name in accounts}
+        ends = closed_until(refused, purse)
+        if ends is not None and ends[0] > now:
+            await self._tools.gate.close(purse.name, until=ends[0] - now, reason=ends[1])
 
     async def obey(self, answer: Answer, now: datetime) -> None:
         """Close the purses a refusal is about for as long as it says."""
-        why = f"{answer.verdict.value}: {answer.message}"[:200]
+        why = said(answer)
         for purse in meant(answer, self._tools.facts.purses):
             until = closed_for(answer, purse, now)
             if until is not None:
@@ -132,6 +143,25 @@ def closed_for(answer: Answer, purse: Purse, now: datetime) -> timedelta | None:
             return answer.retry_after or purse.next_reset(now) - now
         case _:
             return None
+
+
+def closed_until(
+    refused: Mapping[str, Sequence[tuple[datetime, Answer]]], purse: Purse
+) -> tuple[datetime, str] | None:
+    """Until when the last of these refusals, by account, closes a purse, and why."""
+    closed = [
+        (at + wait, said(answer))
+        for account, answers in refused.items()
+        for at, answer in answers
+        if account == purse.name or not answer.is_own_limit
+        if (wait := closed_for(answer, purse, at)) is not None
+    ]
+    return max(closed, default=None)
+
+
+def said(answer: Answer) -> str:
+    """Why a purse is closed, for the books."""
+    return f"{answer.verdict.value}: {answer.message}"[:200]
 
 
 def _whole_second(at: datetime) -> datetime:

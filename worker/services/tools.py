@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from worker.domain.breakers import Breakers
+from worker.domain.calls import Answer
 from worker.domain.catalogue import Catalogue
 from worker.domain.filters import Filter
 from worker.domain.limits import Purse
@@ -83,6 +84,7 @@ class Tools:
     provider: Provider
     secret: Callable[[], str]  # digest of the account's secret as it is now; "" if missing
     calls_since: Callable[[str, datetime], Sequence[datetime]]  # answered calls of an account
+    refusals: Callable[[str, datetime], Sequence[tuple[datetime, Answer]]]  # too many calls
     open_intents: Callable[[str], int]  # calls of an account that may be under way now
     confirm: Callable[[Job], Job]  # a yes given with the submission
     pause: Callable[[str, str], None]  # a job by its id, and why

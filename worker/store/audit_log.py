@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Row, Select, func, select
 
 from worker.domain.audit import EXPORTED, Event, canonical_at, detail_of
+from worker.domain.calls import Answer
 from worker.domain.errors import InvalidInput
 from worker.domain.outcomes import Verdict
 from worker.store.audit_ranges import Filter, Place, Statement, place_of, selected
@@ -124,6 +125,29 @@ def count_calls_since(database: Database, account: str, since: datetime) -> int:
     """How many calls `calls_since` would list."""
     with database.read() as connection:
         return int(connection.scalar(_calls(account, since, func.count())) or 0)
+
+
+def refusals_since(
+    database: Database, account: str, since: datetime
+) -> list[tuple[datetime, Answer]]:
+    """When calls of an account were refused as too many since then, and for how long."""
+    refused = _calls(account, since, _E.at).where(
+        _E.verdict.in_([Verdict.THROTTLED.value, Verdict.QUOTA_EXHAUSTED.value])
+    )
+    wanted = refused.add_columns(_E.verdict, _E.message, _E.detail)
+    with database.read() as connection:
+        return [(row.at, _refusal(row)) for row in connection.execute(wanted)]
+
+
+def _refusal(row: Row[Any]) -> Answer:
+    detail = detail_of(row.detail)
+    wait = detail.get("retry_after_ms")
+    return Answer(
+        verdict=Verdict(row.verdict),
+        message=row.message,
+        retry_after=None if wait is None else timedelta(milliseconds=int(wait)),
+        is_own_limit=bool(detail.get("own_limit")),
+    )
 
 
 def _calls(account: str, since: datetime, what: ColumnElement[Any]) -> Select[tuple[Any]]:

@@ -1,9 +1,10 @@
 """Audit entries of calls and of items that settle, made from what is written with them."""
 
+from datetime import timedelta
 from typing import Any
 
 from worker.domain.audit import Entry, Event, job_chain
-from worker.domain.calls import Action, Call, Target
+from worker.domain.calls import Action, Answer, Call, Target
 from worker.domain.steps import DELETIONS, Settle
 from worker.ports import Change, Done, Job, Lease
 from worker.store.cascade import SettledItem
@@ -98,8 +99,16 @@ def _of_call(
         request_id=answer.request_id,
         duration_ms=round(answer.duration.total_seconds() * 1000),
         actor=lease.owner,
-        detail=_detail(done.call),
+        detail={**_detail(done.call), **told_to_wait(answer)},
     )
+
+
+def told_to_wait(answer: Answer) -> dict[str, Any]:
+    """What an entry keeps of a refusal, so that it holds on although the gate lost its books."""
+    if answer.retry_after is None:
+        return {}
+    wait = {"retry_after_ms": answer.retry_after // timedelta(milliseconds=1)}
+    return {**wait, "own_limit": True} if answer.is_own_limit else wait
 
 
 def _attempt(done: Done, change: Change | None) -> int | None:

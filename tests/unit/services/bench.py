@@ -38,6 +38,7 @@ class Bench:
     on_call: Callable[[Call], None] = nothing
     on_commit: Callable[[Batch], None] = nothing
     made: Callable[[str, datetime], Sequence[datetime]] = lambda _account, _since: []
+    refused: Sequence[tuple[datetime, Answer]] = ()
     secret: str = "one"
 
     def __post_init__(self) -> None:
@@ -70,6 +71,7 @@ class Bench:
             provider=self.provider,
             secret=lambda: self.secret,
             calls_since=self._made,
+            refusals=lambda account, _: self.refused if account == "acme" else (),
             open_intents=self.store.open_intents,
             confirm=lambda job: job,
             pause=self.store.pause,

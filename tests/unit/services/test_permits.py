@@ -106,6 +106,37 @@ async def test_a_bulk_delete_counts_by_calls_when_lost_books_are_rebuilt() -> No
     assert (book.used_windows, book.used_today) == ((3,), 5)
 
 
+async def test_what_a_refusal_closed_stays_closed_when_the_books_are_lost() -> None:
+    own, token = a_purse(), a_purse(name="token", windows=())
+    facts = some_facts(purses=(own, token), sharing={"acme": ("acme",), "token": ("acme", "crm")})
+    there = Bench(script=always(an_answer()), facts=facts)
+    throttled = an_answer(Verdict.THROTTLED, message="slow", retry_after=timedelta(seconds=90))
+    of_account = replace(throttled, is_own_limit=True, retry_after=WAIT)
+    there.refused = [
+        (EPOCH - timedelta(seconds=60), throttled),
+        (EPOCH - timedelta(seconds=50), of_account),
+        (EPOCH - timedelta(hours=1), of_account),
+    ]
+
+    grant = await Permits(there.tools).take(1, EPOCH)
+
+    closed = [book.closed_until for book in await there.gate.books([own, token])]
+    assert closed == [EPOCH + timedelta(seconds=250), EPOCH + timedelta(seconds=30)]
+    assert (grant.permits, grant.reason, grant.detail) == (
+        (),
+        WaitReason.CLOSED,
+        "throttled: slow",
+    )
+
+
+async def test_a_refusal_that_is_over_closes_nothing_again() -> None:
+    there = bench()
+    refused = an_answer(Verdict.THROTTLED, retry_after=timedelta(seconds=90))
+    there.refused = [(EPOCH - timedelta(seconds=91), refused)]
+
+    assert len((await Permits(there.tools).take(1, EPOCH)).permits) == 1
+
+
 async def test_the_record_is_read_from_the_days_start_or_the_longest_window() -> None:
     asked: list[datetime] = []
 
