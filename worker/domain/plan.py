@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -109,24 +109,28 @@ def word_of(count: int, account: str, digest: str) -> str:
     return f"delete {count} {account} {digest[-WORD_DIGITS:]}"
 
 
-def price(by_endpoint: Mapping[str, int], purses: Sequence[Purse], *, latency: timedelta) -> Price:
+def price(
+    by_endpoint: Mapping[str, int], purses: Sequence[Purse], *, latency: timedelta, now: datetime
+) -> Price:
     """Price calls against the purses they are taken from.
 
-    The time is the longest of: what the places in flight let through at `latency` a call, and a
-    whole window, or a day, for each full share of it beyond the first.
+    The time is the longest of: what the places in flight let through at `latency` a call, a
+    whole window for each full share of it beyond the first, and for what is beyond our share of
+    today the time to the next reset and a day for each full share after it.
     """
     calls = sum(by_endpoint.values())
     seconds, shares = 0.0, []
     for purse in purses:
         seconds = max(seconds, calls * latency.total_seconds() / max(purse.in_flight, 1))
         limits = zip(purse.windows, purse.window_limits(), strict=True)
-        waits = [(full, window.per.total_seconds()) for window, full in limits]
+        for window, full in limits:
+            seconds = max(seconds, (calls - 1) // full * window.per.total_seconds())
         today = purse.day_limit()
         if today and purse.per_day:
             shares.append(calls / purse.per_day)
-            waits.append((today, 86_400.0))
-        for full, length in waits:
-            seconds = max(seconds, (calls - 1) // full * length)
+        if today and calls > today:
+            reset = (purse.next_reset(now) - now).total_seconds()
+            seconds = max(seconds, reset + ((calls - 1) // today - 1) * 86_400.0)
     return Price(
         calls=calls,
         by_endpoint=dict(by_endpoint),

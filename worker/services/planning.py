@@ -143,7 +143,7 @@ def make_plan(
 ) -> PlanFacts:
     """The plan in figures and findings; pure."""
     count = sum(items.by_kind.values())
-    cost = price_of(job, items, facts)
+    cost = price_of(job, items, facts, now)
     digest = items.digest
     if goes_by_chunks(job, items, facts):
         digest = chunked(digest, facts.bulk_size)
@@ -155,7 +155,7 @@ def make_plan(
         calls=cost.calls,
         calls_by_endpoint=cost.by_endpoint,
         calls_spent=items.spent,
-        alternatives=alternatives(job, items, facts),
+        alternatives=alternatives(job, items, facts, now),
         quota_share=cost.quota_share,
         estimated_seconds=cost.seconds,
         finish_at=now + timedelta(seconds=cost.seconds),

@@ -1,6 +1,7 @@
 """What a plan costs, and what it would cost to go about it in another way: pure."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from worker.domain.bulk import LEAST, Stage, assumed_pages, calls_of
 from worker.domain.calls import PROJECT
@@ -31,8 +32,8 @@ def _chunk_calls(job: Job, count: int, facts: AccountFacts) -> dict[str, int]:
     return calls_of(count, size=facts.bulk_size, pages=pages, page_size=facts.page_size)
 
 
-def price_of(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
-    """What the plan costs as it was asked for."""
+def price_of(job: Job, items: PlannedItems, facts: AccountFacts, now: datetime) -> Price:
+    """What the plan costs as it was asked for, if it starts now."""
     by_endpoint = {f"DELETE {kind}": count for kind, count in items.own.items()}
     if goes_by_chunks(job, items, facts):
         alone = {f"DELETE {PROJECT}": items.unlisted} if items.unlisted else {}
@@ -43,10 +44,12 @@ def price_of(job: Job, items: PlannedItems, facts: AccountFacts) -> Price:
         for source in facts.catalogue.sources(job.options.cascade):
             name = "GET project" if source == PROJECT else f"GET {source}"
             by_endpoint[name] = projects
-    return price(by_endpoint, facts.purses, latency=facts.latency)
+    return price(by_endpoint, facts.purses, latency=facts.latency, now=now)
 
 
-def alternatives(job: Job, items: PlannedItems, facts: AccountFacts) -> tuple[Alternative, ...]:
+def alternatives(
+    job: Job, items: PlannedItems, facts: AccountFacts, now: datetime
+) -> tuple[Alternative, ...]:
     """The other ways in which the same projects could go, priced like the plan.
 
     Foreground is priced with a call for every child, also for those that will prove to go with
@@ -62,14 +65,16 @@ def alternatives(job: Job, items: PlannedItems, facts: AccountFacts) -> tuple[Al
         alone = {kind: count for kind, count in items.own.items() if kind not in children}
         own = alone if there else {**alone, **children}
         other = replace(job, options=options), replace(items, own=own)
-        found.append(_priced(BACKGROUND if there else FOREGROUND, *other, facts))
+        found.append(_priced(BACKGROUND if there else FOREGROUND, *other, facts, now))
     if goes_by_chunks(job, items, facts):
-        found.append(_priced(SINGLY, job, items, replace(facts, bulk_size=0)))
+        found.append(_priced(SINGLY, job, items, replace(facts, bulk_size=0), now))
     return tuple(found)
 
 
-def _priced(way: str, job: Job, items: PlannedItems, facts: AccountFacts) -> Alternative:
-    cost = price_of(job, items, facts)
+def _priced(
+    way: str, job: Job, items: PlannedItems, facts: AccountFacts, now: datetime
+) -> Alternative:
+    cost = price_of(job, items, facts, now)
     return Alternative(
         way=way,
         calls=cost.calls,

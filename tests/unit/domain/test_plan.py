@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import a_child, a_purse, a_seen, a_target
+from tests.builders import EPOCH, a_child, a_purse, a_seen, a_target
 from worker.domain.limits import Purse, Window
 from worker.domain.plan import NAMELESS, PlanHash, Protection, price, word_of
 
@@ -65,11 +65,13 @@ def test_the_word_holds_the_count_the_account_and_the_end_of_the_hash(
 
 
 def seconds(calls: int, *purses: Purse, latency: timedelta = NO_LATENCY) -> float:
-    return price({"DELETE project": calls}, purses, latency=latency).seconds
+    return price({"DELETE project": calls}, purses, latency=latency, now=EPOCH).seconds
 
 
 def test_calls_are_summed_over_the_endpoints() -> None:
-    cost = price({"DELETE project": 3, "GET project": 3}, [a_purse()], latency=NO_LATENCY)
+    cost = price(
+        {"DELETE project": 3, "GET project": 3}, [a_purse()], latency=NO_LATENCY, now=EPOCH
+    )
 
     assert cost.calls == 6
     assert cost.by_endpoint == {"DELETE project": 3, "GET project": 3}
@@ -101,18 +103,23 @@ def test_every_purse_is_paid() -> None:
     assert seconds(60, loose, tight, latency=timedelta(seconds=1)) == 60
 
 
-@pytest.mark.parametrize(("calls", "days"), [(0, 0), (800, 0), (801, 1), (1_600, 1), (1_601, 2)])
-def test_what_is_beyond_our_share_of_a_day_takes_another(calls: int, days: int) -> None:
-    purse = Purse(name="acme", per_day=1_000, day_share=0.8)
+@pytest.mark.parametrize(
+    ("calls", "hours"), [(0, 0), (800, 0), (801, 3), (1_600, 3), (1_601, 27), (2_401, 51)]
+)
+def test_what_is_beyond_our_share_of_the_day_waits_for_its_reset(calls: int, hours: int) -> None:
+    at = (EPOCH + timedelta(hours=3)).time()
+    purse = Purse(name="acme", per_day=1_000, day_share=0.8, day_reset=at)
 
-    assert seconds(calls, purse) == days * 86_400
+    assert seconds(calls, purse) == hours * 3_600
 
 
 def test_the_share_of_a_day_is_that_of_the_tightest_purse() -> None:
     purses = [a_purse(per_day=1_000), a_purse(name="token", per_day=400), a_purse(name="other")]
 
-    assert price({"DELETE project": 100}, purses, latency=NO_LATENCY).quota_share == 0.25
-    assert price({}, [a_purse()], latency=NO_LATENCY).quota_share is None
+    assert (
+        price({"DELETE project": 100}, purses, latency=NO_LATENCY, now=EPOCH).quota_share == 0.25
+    )
+    assert price({}, [a_purse()], latency=NO_LATENCY, now=EPOCH).quota_share is None
 
 
 @given(
