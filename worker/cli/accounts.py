@@ -25,7 +25,7 @@ HEAD = (
     "WINDOW",
     "TODAY",
     "IN FLIGHT",
-    "CORRECTED",
+    "CORRECTED (UTC)",
     "STATE",
 )
 
@@ -213,7 +213,7 @@ def used_cells(purse: "Purse", book: "PurseBook | None", parked: str) -> tuple[s
     flying = "-" if book is None else str(book.in_flight)
     closed = corrected = ""
     if book is not None and book.closed_until is not None:
-        closed = f"closed until {book.closed_until:%m-%d %H:%M:%S}"
+        closed = f"closed until {book.closed_until:%m-%d %H:%M:%S} UTC"
     elif book is not None and book.resets_at and day is not None and book.used_today >= day:
         closed = f"day used until {purse.local(book.resets_at)}"
     elif book is not None and book.pace < 1:

@@ -55,7 +55,7 @@ def test_a_closed_purse_says_until_when() -> None:
     until = datetime(2026, 11, 21, 13, tzinfo=UTC)
     book = PurseBook(name="acme", is_current=True, closed_until=until)
 
-    assert used_cells(PURSE, book, "")[-1] == "closed until 11-21 13:00:00"
+    assert used_cells(PURSE, book, "")[-1] == "closed until 11-21 13:00:00 UTC"
 
 
 def test_a_purse_that_was_slowed_down_says_so() -> None:
