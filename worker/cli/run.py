@@ -108,7 +108,13 @@ def _say_next(out: Output, account: str, *, sandbox: bool) -> None:
 )
 @talks
 def worker(out: Output, concurrency: int) -> None:
-    """Run a worker in the foreground; as many as you like, on any machine."""
+    """Run a worker in the foreground; as many as you like, on any machine.
+
+    \b
+    Examples:
+      bulkdel worker
+      bulkdel worker --concurrency 4
+    """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.config.settings import Settings
     from worker.processes import EVERYTHING
     from worker.programs import worker_argv

@@ -235,13 +235,26 @@ def _tell(out: Output, path: Path, name: str, token: str, fault: "BulkdelError |
 @click.group()
 @talks
 def db(_out: Output, /) -> None:
-    """Bring the database up to date."""
+    """Bring the database up to date.
+
+    \b
+    Examples:
+      bulkdel db upgrade
+    """  # noqa: D301  \b is click's mark for "keep these lines"
 
 
 @db.command()
 @talks
 def upgrade(out: Output) -> None:
-    """Make the tables of this release, or bring them up to it. Doing it again does no harm."""
+    """Make the tables of this release, or bring them up to it. Doing it again does no harm.
+
+    Workers of the release before go on while it runs.
+
+    \b
+    Examples:
+      bulkdel db upgrade
+      bulkdel db upgrade --json
+    """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.config.settings import Settings
     from worker.store import migrate
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import worker.cli
 from worker.cli import SECTIONS, cli
 
 HEAVY = ("sqlalchemy", "celery", "rich", "pydantic", "httpx", "aiohttp", "redis")
-BARE = {"db", "worker", "beat"}  # they are called as they stand
 ENTRIES = {entry.name: entry for section in SECTIONS.values() for entry in section}
 
 
@@ -48,9 +48,28 @@ def test_help_imports_nothing_heavy(args: tuple[str, ...]) -> None:
     assert not set(HEAVY) & set(loaded)
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRIES if name not in BARE])
-def test_a_command_has_examples_json_and_no_input(name: str) -> None:
-    result = CliRunner().invoke(cli, [name, "--help"])
+def below(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[str, ...]]:
+    """A command and those below it, each by the words that call it."""
+    yield words
+    if isinstance(command, click.Group):
+        for name, one in command.commands.items():
+            yield from below((*words, name), one)
+
+
+def command_of(name: str) -> click.Command:
+    module, _, attribute = ENTRIES[name].where.partition(":")
+    command = getattr(import_module(f"worker.cli.{module}"), attribute)
+    assert isinstance(command, click.Command)
+    return command
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for name in ENTRIES for words in below((name,), command_of(name))],
+    ids=" ".join,
+)
+def test_a_command_has_examples_json_and_no_input(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*words, "--help"])
 
     assert result.exit_code == 0
     assert "Examples:" in result.output
@@ -60,10 +79,8 @@ def test_a_command_has_examples_json_and_no_input(name: str) -> None:
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_the_overview_says_of_a_command_what_its_own_help_says(name: str) -> None:
-    module, _, attribute = ENTRIES[name].where.partition(":")
-    command = getattr(import_module(f"worker.cli.{module}"), attribute)
+    command = command_of(name)
 
-    assert isinstance(command, click.Command)
     assert command.name == name
     assert ENTRIES[name].line.startswith((command.short_help or "").rstrip("."))
 
