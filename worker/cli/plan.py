@@ -40,7 +40,7 @@ def plan(out: Output, job: str, *, items: bool) -> None:
 
 @click.command(cls=WaitCommand, short_help="Let a plan run.")
 @click.argument("job")
-@click.option("--word", help='The last line of the plan: "delete 1284 acme 9f3a".')
+@click.option("--word", help='The word of the plan: "delete 1284 acme 9f3a".')
 @yes_option
 @wait_option
 @talks

@@ -9,6 +9,7 @@ from worker.domain.errors import InvalidInput, Refused
 from worker.domain.hours import Hours
 from worker.domain.states import FINAL
 from worker.ports import Job, Knobs, Note
+from worker.services.control import how_it_stands
 
 ALWAYS = "always"
 CONFIGURED = "default"
@@ -43,7 +44,10 @@ def adjust(*, actor: str, wanted: Wanted) -> Callable[[Job, datetime], Note | No
     def decide(job: Job, at: datetime) -> Note | None:  # noqa: ARG001  a decision is given the time
         if job.state in FINAL or job.stopping:
             stands = f"being stopped ({job.stopping})" if job.stopping else job.state
-            raise Refused(f"job {job.id} is {stands}: nothing of it can be set any more")
+            raise Refused(
+                f"job {job.id} is {stands}: nothing of it can be set any more",
+                fix=how_it_stands(job),
+            )
         columns: dict[str, object] = {}
         said = []
         if priority is not None and priority != job.priority:

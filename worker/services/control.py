@@ -56,7 +56,7 @@ def confirm(rules: ConfirmRules, *, actor: str, word: str | None, yes: bool) -> 
         if word is not None and word.strip() != job.plan.word:
             raise Refused(
                 f"that is not the word of job {job.id}",
-                fix=f"read the plan (bulkdel plan {job.id}) and type its last line",
+                fix=f"bulkdel plan {job.id} ends with the command that confirms it",
             )
         if word is None and (asks or not (yes and small)):
             raise Refused(
@@ -123,9 +123,13 @@ def reject(*, actor: str, why: str) -> DecideAnew:
 
 def _check_waits_for_second(job: Job, at: datetime | None) -> None:
     if job.stopping:
-        raise Refused(f"job {job.id} is being stopped: there is nothing to decide")
+        raise Refused(
+            f"job {job.id} is being stopped: there is nothing to decide", fix=how_it_stands(job)
+        )
     if job.state is not JobState.AWAITING_APPROVAL:
-        raise Refused(f"job {job.id} is {job.state}: it waits for no second person")
+        raise Refused(
+            f"job {job.id} is {job.state}: it waits for no second person", fix=how_it_stands(job)
+        )
     if at is not None and (job.planned_at is None or at - job.planned_at > PLAN_LIVES):
         raise Refused(f"the plan of job {job.id} is older than 24 hours", fix="submit it again")
 
@@ -153,6 +157,11 @@ def _check_guards(job: Job, rules: ConfirmRules, anew: Remeasured) -> None:
         )
 
 
+def how_it_stands(job: Job) -> str:
+    """What to do where a job cannot be had as wanted: see why."""
+    return f"bulkdel explain {job.id} says how it stands"
+
+
 def elsewhere(job: Job, place: str) -> str:
     """What to say of a job whose account leads to another place than its plan was made for."""
     return f"account {job.account} leads to {place} now, the plan was made for {job.place}"
@@ -163,14 +172,18 @@ _UNCONFIRMED = frozenset({JobState.PLANNING, JobState.AWAITING_CONFIRMATION})
 
 def _check_confirmable(job: Job, at: datetime) -> None:
     if job.stopping:
-        raise Refused(f"job {job.id} is being stopped: there is nothing to confirm")
+        raise Refused(
+            f"job {job.id} is being stopped: there is nothing to confirm", fix=how_it_stands(job)
+        )
     if job.state is JobState.PLANNING:
         raise Refused(
             f"the plan of job {job.id} is not complete yet",
             fix=f"bulkdel explain {job.id} says what it waits for",
         )
     if job.state is not JobState.AWAITING_CONFIRMATION:
-        raise Refused(f"job {job.id} is {job.state}: there is nothing to confirm")
+        raise Refused(
+            f"job {job.id} is {job.state}: there is nothing to confirm", fix=how_it_stands(job)
+        )
     if not job.plan.complete:
         raise Refused(f"the plan of job {job.id} is not complete", fix=f"bulkdel explain {job.id}")
     if job.planned_at is None or at - job.planned_at > PLAN_LIVES:
@@ -193,7 +206,7 @@ def pause(*, actor: str, why: str = "") -> Decide:
             return None
         if job.state not in PAUSABLE or job.stopping:
             stands = f"being stopped ({job.stopping})" if job.stopping else job.state
-            raise Refused(f"job {job.id} is {stands}: it cannot be paused")
+            raise Refused(f"job {job.id} is {stands}: it cannot be paused", fix=how_it_stands(job))
         waiting = WaitingOn(
             code=Waiting.CONFIRMATION,
             sentence=f"{why or f'paused by {actor}'}; bulkdel resume {job.id} goes on",
@@ -214,7 +227,7 @@ def resume(*, actor: str) -> Decide:
 
     def decide(job: Job, at: datetime) -> Move:  # noqa: ARG001  a decision is given the time
         if job.state is not JobState.PAUSED:
-            raise Refused(f"job {job.id} is {job.state}, not paused")
+            raise Refused(f"job {job.id} is {job.state}, not paused", fix=how_it_stands(job))
         waiting = WaitingOn(code=Waiting.WORKER, sentence="resumed; the next worker takes it")
         return Move(
             to=job.paused_from or JobState.RUNNING,
@@ -232,7 +245,7 @@ def cancel(*, actor: str) -> Decide:
 
     def decide(job: Job, at: datetime) -> Move | Note | None:
         if job.state in FINAL:
-            raise Refused(f"job {job.id} is {job.state} already")
+            raise Refused(f"job {job.id} is {job.state} already", fix=f"bulkdel report {job.id}")
         if job.stopping:
             return None
         columns = {"stopping": JobState.CANCELLED.value}

@@ -26,7 +26,10 @@ class ChainEnd:
 def chain_end(db: Database, job: Job) -> ChainEnd:
     """The end of a finished job's chain; Refused if it is not finished."""
     if job.state not in FINAL:
-        raise Refused(f"job {job.id} is {job.state}: only a finished job has a certificate")
+        raise Refused(
+            f"job {job.id} is {job.state}: only a finished job has a certificate",
+            fix=f"bulkdel watch {job.id} follows it to its end",
+        )
     own = AUDIT.c.chain == job_chain(job.id)
     last = (
         select(AUDIT.c.seq, AUDIT.c.hash, AUDIT.c.at)
