@@ -36,11 +36,11 @@ MIDNIGHT = DayReset(at=time(), zone="UTC")
 class Limits(Section):
     """What the provider allows; these defaults are those of Zoho's free plan."""
 
-    windows: Annotated[Windows, Doc(default='[[100, "60s"]]')] = Field(
+    windows: Annotated[Windows, Doc(default='[[100, "60s"]]; truto: [[50, "10s"]]')] = Field(
         default=(Window(calls=100, per=timedelta(seconds=60)),),
         description="Calls allowed in any stretch of that length; [] means no such limit.",
     )
-    per_day: Count = Field(
+    per_day: Annotated[Count, Doc(default="1000; truto: 0")] = Field(
         default=1000, description="Calls allowed a day; 0 means the day is not limited."
     )
     day_resets: Reset = Field(default=MIDNIGHT, description="When the day's calls start anew.")

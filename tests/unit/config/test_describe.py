@@ -17,7 +17,7 @@ def test_every_setting_is_listed_with_a_meaning() -> None:
 def test_keys_of_inner_tables_are_listed_by_their_path() -> None:
     assert ROWS["accounts.NAME.limits.windows"][1:3] == (
         "list of [calls, duration]",
-        '[[100, "60s"]]',
+        '[[100, "60s"]]; truto: [[50, "10s"]]',
     )
     assert ROWS["accounts.NAME.grace.wait"][1:3] == ("duration", "15m")
     assert ROWS["accounts.NAME.dialect"].default.startswith("zoho_books: the end of base_url")
