@@ -10,17 +10,12 @@ import pytest
 from click.testing import Result
 
 from tests import generate_schemas
-from tests.unit.cli.conftest import Played
+from tests.schemas import validate
+from tests.unit.cli.conftest import CONFIG, Played
+from tests.unit.cli.test_policies import POLICY
 from worker.domain.outcomes import Outcome
 
 Bulkdel = Callable[..., Result]
-
-
-def validate(name: str, value: Any) -> None:  # noqa: ANN401  any JSON
-    path = generate_schemas.FOLDER / f"{name}.v{generate_schemas.VERSION}.json"
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.Draft202012Validator(schema).validate(value)
 
 
 @pytest.mark.parametrize("name", generate_schemas.SCHEMAS)
@@ -37,10 +32,23 @@ def test_what_is_missing_or_wrong_is_not_taken() -> None:
         validate("error", {"error": {"code": "usage"}})
     with pytest.raises(jsonschema.ValidationError):
         validate("check", {"name": "x", "level": "fine", "text": "", "fix": ""})
+    with pytest.raises(jsonschema.ValidationError):
+        validate("upgrade", {"from": None, "to": "0001", "more": 1})
+
+
+def test_every_schema_has_a_command_on_the_page() -> None:
+    page = (generate_schemas.FOLDER.parent / "json.md").read_text(encoding="utf-8")
+
+    for name in generate_schemas.SCHEMAS:
+        assert f"[{name}](schemas/{name}.v{generate_schemas.VERSION}.json)" in page
 
 
 def test_every_command_keeps_to_its_schema(
-    bulkdel: Bulkdel, played: Played, submitted: Callable[..., str], tmp_path: Path
+    bulkdel: Bulkdel,
+    played: Played,
+    submitted: Callable[..., str],
+    environ: dict[str, str],
+    tmp_path: Path,
 ) -> None:
     job = submitted("1", "2", "3")
 
@@ -54,13 +62,33 @@ def test_every_command_keeps_to_its_schema(
     validate("job", told("confirm", job, "--word", word)[0])
     played.ends = {"1": Outcome.FAILED_REFUSED}
     played.finish(job)
+    Path(environ["BULKDEL_CONFIG"]).write_text(CONFIG + POLICY)
+    held = (
+        "--account",
+        "acme",
+        "--ids",
+        "9",
+        "--owner",
+        "legal",
+        "--reason",
+        "case",
+        "--for",
+        "9d",
+    )
     by_command = {
         ("jobs",): "job",
         ("plan", job, "--items"): "item",
+        ("explain", job): "explained-job",
+        ("explain", str(next(played.desk.jobs.items(job)).id)): "explained-item",
         ("report", job): "report",
         ("report", job, "--to", str(tmp_path / "files")): "manifest",
         ("audit", "--job", job): "audit-entry",
         ("audit", "certificate", job): "certificate",
+        ("audit", "verify"): "verification",
+        ("hold", "add", *held): "hold",
+        ("hold", "list"): "hold",
+        ("policies",): "policy",
+        ("accounts",): "account",
         ("doctor",): "check",
     }
     for command, name in by_command.items():

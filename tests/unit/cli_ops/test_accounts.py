@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from tests.schemas import validate
 from tests.unit.cli_ops.conftest import CONFIG, Bulkdel, rows
 from worker import embedded
 from worker.cli.accounts import used_cells
@@ -134,13 +135,16 @@ def test_a_check_shows_what_was_seen_counts_in_the_books_and_is_audited(
 
     result = bulkdel("accounts", "check", "acme")
     again = rows(bulkdel("accounts", "check", "acme", "--json"))
+    listed = rows(bulkdel("accounts", "--json"))
 
     assert result.exit_code == 0, result.output
     assert "organisation  10234695 Sandbox Ltd" in result.stdout
     assert "3 projects, the first is Project 0001" in result.stdout
     assert "acme was parked, and goes on now" in result.stdout
     assert (again[0]["ok"], again[0]["unparked"]) == (True, False)
-    assert rows(bulkdel("accounts", "--json"))[0]["purses"][0]["used"]["today"] == 4
+    assert listed[0]["purses"][0]["used"]["today"] == 4
+    validate("account-check", again[0])
+    validate("account", listed[0])
     events = [row["event"] for row in rows(bulkdel("audit", "--json"))]
     assert events == ["call", "call", "account.resumed", "call", "call"]
     assert bulkdel("audit", "verify").exit_code == 0

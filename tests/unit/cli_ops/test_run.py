@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schemas import validate
 from tests.unit.cli_ops.conftest import Bulkdel, Running
 from worker import embedded
 from worker.cli.play import beside, snippet
@@ -178,6 +179,7 @@ def test_the_demo_proves_what_it_did(running: Running, home: Path) -> None:
     told = json.loads(stdout)
 
     assert process.returncode == 0, stderr
+    validate("demo", told)
     assert (told["ok"], told["why"]) == (True, [])
     assert told["counts"]["by_outcome"] == {"deleted": 55}
     assert told["calls_that_delete"] == 55
