@@ -39,7 +39,7 @@ provider = {provider}
 base_url = {base_url}{url_note}
 {selector} = {selected}
 token = {token}
-
+{login_note}
 # What the provider allows. Put in what your plan allows; these are the defaults:
 # {limits}
 
@@ -55,6 +55,11 @@ token = {token}
 
 # Up to this many items --yes is enough; above, the plan's word is needed:
 # auto_confirm_max = 10
+"""
+LOGIN_NOTE = """
+# A token of Zoho lasts an hour. This in its place has new ones fetched in time:
+# oauth = {{ client_id = "env:{prefix}_ID", client_secret = "env:{prefix}_SECRET", \
+refresh_token = "env:{prefix}_REFRESH" }}
 """
 URL_NOTE = "  # your data centre: .com, .eu, .in, .com.au, .jp, .ca, .sa"
 
@@ -111,7 +116,7 @@ def init(
     given = {"zoho_books": organization_id, "truto": integrated_account_id}[provider]
     flag = f"--{SELECTORS[provider].replace('_', '-')}"
     selected = answers.needed(given, QUESTIONS[provider], flag=flag)
-    default = f"env:{name.upper().replace('-', '_')}_TOKEN"
+    default = f"env:{prefix_of(name)}_TOKEN"
     token = answers.get(token, "Where the token is (env:NAME or file:PATH)", default=default)
     text = render(name, provider, base_url=base_url, selected=selected, token=token)
     write_config(settings.config, text)
@@ -150,8 +155,15 @@ def render(name: str, provider: str, *, base_url: str, selected: str, token: str
         selector=SELECTORS[provider],
         selected=json.dumps(selected),
         token=json.dumps(token),
+        login_note=LOGIN_NOTE.format(prefix=prefix_of(name)) if provider == "zoho_books" else "",
         limits=LIMITS[provider],
     )
+
+
+def prefix_of(name: str) -> str:
+    """What the variables of an account's secrets begin with."""
+    prefix = name.upper().replace("-", "_")
+    return prefix if prefix[:1].isalpha() and not prefix.startswith("BULKDEL") else f"A_{prefix}"
 
 
 def write_config(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.schemas import validate
 from tests.unit.cli_ops.conftest import Bulkdel, rows
 from worker import embedded
 from worker.cli.setup import BASE_URLS, PROVIDERS, render
@@ -67,9 +68,10 @@ def test_what_the_configuration_refuses_leaves_no_file(
 
 
 def test_init_as_json_names_file_and_account(bulkdel: Bulkdel) -> None:
-    assert rows(bulkdel(*GIVEN, "--json")) == [
-        {"config": "bulkdel.toml", "account": "acme", "checked": False}
-    ]
+    (told,) = rows(bulkdel(*GIVEN, "--json"))
+
+    validate("init", told)
+    assert told == {"config": "bulkdel.toml", "account": "acme", "checked": False}
 
 
 @pytest.mark.enable_socket
@@ -102,13 +104,41 @@ def test_init_that_cannot_check_says_what_is_missing_and_keeps_the_file(
 def test_what_is_commented_out_is_right_as_well(provider: str, tmp_path: Path) -> None:
     base_url = BASE_URLS[provider]
     text = render("acme", provider, base_url=base_url, selected="1", token="file:/run/token")
-    settings = [line.removeprefix("# ") for line in text.splitlines() if " = " in line]
+    settings = [
+        line.removeprefix("# ")
+        for line in text.splitlines()
+        if " = " in line and not line.startswith("# oauth")  # it stands in the token's place
+    ]
     whole = tmp_path / "whole.toml"
 
     whole.write_text("\n".join(["[accounts.acme]", *settings]), encoding="utf-8")
 
     assert tomllib.loads(text)["accounts"]["acme"]["provider"] == provider
     assert load(whole).account("acme").token == "file:/run/token"
+
+
+def test_the_login_that_renews_tokens_can_take_the_place_of_the_token(tmp_path: Path) -> None:
+    base_url = BASE_URLS["zoho_books"]
+    text = render("acme", "zoho_books", base_url=base_url, selected="1", token="env:ACME_TOKEN")
+    renewed = tmp_path / "renewed.toml"
+
+    renewed.write_text(text.replace("\ntoken", "\n# token").replace("# oauth", "oauth"))
+
+    oauth = load(renewed).account("acme").oauth
+    assert oauth is not None
+    assert oauth.refresh_token == "env:ACME_REFRESH"
+
+
+@pytest.mark.parametrize("name", ["2024", "bulkdel-eu", "acme"])
+def test_every_name_has_a_token_that_can_be_referred_to(
+    bulkdel: Bulkdel, home: Path, name: str
+) -> None:
+    result = bulkdel(*GIVEN, "--name", name, "--no-check")
+
+    assert result.exit_code == 0, result.output
+    token = load(home / "bulkdel.toml").account(name).token or ""
+    assert token.startswith("env:")
+    assert f"export {token.removeprefix('env:')}=" in result.stderr
 
 
 def test_a_name_that_is_none_is_refused() -> None:
@@ -124,3 +154,5 @@ def test_db_upgrade_says_from_where_to_where(bulkdel: Bulkdel, home: Path) -> No
     assert rows(first) == [{"from": None, "to": migrate.head()}]
     assert rows(second) == [{"from": migrate.head(), "to": migrate.head()}]
     assert "is up to date" in bulkdel("db", "upgrade").stdout
+    for told in (*rows(first), *rows(second)):
+        validate("upgrade", told)
