@@ -3,18 +3,19 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from worker.cli.answers import PROVIDERS
 from worker.cli.output import Output, talks
 
 if TYPE_CHECKING:
     from worker.config.settings import Settings
     from worker.domain.errors import BulkdelError
 
-PROVIDERS = ("zoho_books", "truto")
 BASE_URLS = {
     "zoho_books": "https://www.zohoapis.com/books/v4",
     "truto": "https://api.truto.one",
@@ -25,8 +26,8 @@ LIMITS = {
 }
 SELECTORS = {"zoho_books": "organization_id", "truto": "integrated_account_id"}
 QUESTIONS = {
-    "zoho_books": "Organisation id (Zoho Books, Settings > Organisations):",
-    "truto": "Integrated account id (a UUID):",
+    "zoho_books": "Organisation id (Zoho Books, Settings > Organisations)",
+    "truto": "Integrated account id (a UUID)",
 }
 
 TEMPLATE = """\
@@ -56,6 +57,7 @@ token = {token}
 # Up to this many items --yes is enough; above, the plan's word is needed:
 # auto_confirm_max = 10
 """
+ELSEWHERE = "check the rights on its folder, or name another file with BULKDEL_CONFIG"
 LOGIN_NOTE = """
 # A token of Zoho lasts an hour. This in its place has new ones fetched in time:
 # oauth = {{ client_id = "env:{prefix}_ID", client_secret = "env:{prefix}_SECRET", \
@@ -95,8 +97,10 @@ def init(
     \b
     Examples:
       bulkdel init
-      bulkdel init --name acme --organization-id 10234695 --token env:ACME_TOKEN --yes
+      bulkdel init --name acme --organization-id 10234695 \\
+                   --token env:ACME_TOKEN --yes
     """  # noqa: D301  \b is click's mark for "keep these lines"
+    from worker.cli import answers
     from worker.config.settings import Settings
     from worker.domain.errors import InvalidInput, Refused
 
@@ -106,47 +110,31 @@ def init(
             f"{settings.config} is there already, and is not overwritten",
             fix="add to it by hand, or name another file with BULKDEL_CONFIG",
         )
-    asks = out.can_ask and not yes
-    answers = _Answers(out, asks=asks)
-    provider = answers.get(provider, "Provider (zoho_books or truto)", default=PROVIDERS[0])
-    if provider not in PROVIDERS:
-        raise InvalidInput(f"no provider {provider!r}", fix=f"there are: {', '.join(PROVIDERS)}")
-    name = answers.get(name, "Name of the account", default="acme")
-    base_url = answers.get(base_url, "Base URL", default=BASE_URLS[provider])
+    asked = answers.Answers(out, asks=out.can_ask and not yes)
+    choices = f"Provider ({' or '.join(PROVIDERS)})"
+    provider = asked.get(provider, choices, answers.provider, default=PROVIDERS[0])
+    name = asked.get(name, "Name of the account", answers.name, default="acme")
+    url = answers.base_url(provider)
+    base_url = asked.get(base_url, "Base URL", url, default=BASE_URLS[provider])
     given = {"zoho_books": organization_id, "truto": integrated_account_id}[provider]
     flag = f"--{SELECTORS[provider].replace('_', '-')}"
-    selected = answers.needed(given, QUESTIONS[provider], flag=flag)
-    default = f"env:{prefix_of(name)}_TOKEN"
-    token = answers.get(token, "Where the token is (env:NAME or file:PATH)", default=default)
+    selected = asked.get(given, QUESTIONS[provider], answers.selected(flag))
+    where, default = "Where the token is (env:NAME or file:PATH)", f"env:{prefix_of(name)}_TOKEN"
+    token = asked.get(token, where, answers.token, default=default)
     text = render(name, provider, base_url=base_url, selected=selected, token=token)
     write_config(settings.config, text)
-    _make_database(settings)
+    with _undone(settings.config):
+        is_made = _make_database(settings)
     fault = _checked(out, name) if check else Refused("as told", fix="")
     if out.json:
         config = str(settings.config)
         out.record({"config": config, "account": name, "checked": fault is None})
     else:
-        _tell(out, settings.config, name, token, fault)
+        _tell(out, settings.config, name, token, fault, is_made=is_made)
 
 
 def render(name: str, provider: str, *, base_url: str, selected: str, token: str) -> str:
-    """The text of a bulkdel.toml with one account; InvalidInput for a name that is none."""
-    import re
-
-    from worker.config.fields import NAME
-    from worker.config.values import parse_reference
-    from worker.domain.errors import InvalidInput
-
-    if not re.fullmatch(NAME, name, re.ASCII):
-        raise InvalidInput(
-            f"{name!r} cannot be the name of an account",
-            fix="a-z, 0-9, - and _, at most 63, a letter or digit first",
-        )
-    try:
-        # Before anything is written: somebody may have given the secret itself.
-        parse_reference(token)
-    except InvalidInput as error:
-        raise InvalidInput(f"--token {error.what}", fix=error.fix) from None
+    """The text of a bulkdel.toml with one account."""
     return TEMPLATE.format(
         name=name,
         provider=json.dumps(provider),
@@ -176,42 +164,32 @@ def write_config(path: Path, text: str) -> None:
             file.write(text)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise InvalidInput(f"{path} cannot be written: {why}", fix="BULKDEL_CONFIG") from None
-    try:
+        raise InvalidInput(f"{path} cannot be written: {why}", fix=ELSEWHERE) from None
+    with _undone(path):
         load(path)
-    except InvalidInput:
+
+
+@contextlib.contextmanager
+def _undone(path: Path) -> Iterator[None]:
+    """A file that was just written does not stay if something in here goes wrong."""
+    from worker.domain.errors import BulkdelError
+
+    try:
+        yield
+    except BulkdelError:
         with contextlib.suppress(OSError):
             path.unlink()
         raise
 
 
-class _Answers:
-    """Values from flags, else from a person, else by default."""
-
-    def __init__(self, out: Output, *, asks: bool) -> None:
-        self._out = out
-        self._asks = asks
-
-    def get(self, given: str | None, question: str, *, default: str) -> str:
-        if given is not None:
-            return given.strip()
-        return (self._out.ask(f"{question} [{default}]:") if self._asks else "") or default
-
-    def needed(self, given: str | None, question: str, *, flag: str) -> str:
-        from worker.domain.errors import InvalidInput
-
-        answer = given if given is not None else self._out.ask(question) if self._asks else ""
-        if not answer.strip():
-            raise InvalidInput(f"{flag} is needed", fix=f"bulkdel init {flag} …")
-        return answer.strip()
-
-
-def _make_database(settings: "Settings") -> None:
+def _make_database(settings: "Settings") -> bool:
     """The default database is a file, so there is nobody to ask; another one is left alone."""
     from worker.store.migrate import upgrade
 
-    if settings.database_url.startswith("sqlite"):
+    is_ours = settings.database_url.startswith("sqlite")
+    if is_ours:
         upgrade(settings.database_url)
+    return is_ours
 
 
 def _checked(out: Output, name: str) -> "BulkdelError | None":
@@ -232,15 +210,19 @@ def _checked(out: Output, name: str) -> "BulkdelError | None":
     return None
 
 
-def _tell(out: Output, path: Path, name: str, token: str, fault: "BulkdelError | None") -> None:
+def _tell(
+    out: Output, path: Path, name: str, token: str, fault: "BulkdelError | None", *, is_made: bool
+) -> None:
     scheme, _, place = token.partition(":")
     how = f"export {place}=…" if scheme == "env" else f"write the token into {place} (chmod 600)"
     out.say(f"{path} is written. Next:")
     if os.environ.get(place) is None and not Path(place).exists():
         out.say(f"  {how}")
+    if not is_made:
+        out.say("  bulkdel db upgrade               # once: makes the tables")
     out.say("  bulkdel up                       # in a terminal of its own: all that runs")
     if fault is not None:
-        out.say(f"  bulkdel accounts check {name:<10} # not checked yet: {fault.what}")
+        out.say(f"  bulkdel accounts check {name:<9} # not checked yet: {fault.what}")
     out.say(f'  bulkdel submit --account {name} --ids-file ids.csv --cascade all --reason "…"')
 
 

@@ -175,7 +175,12 @@ class Account(Section):
     def _complete(self) -> Self:
         for key in NEEDED.get(self.provider, ()):
             if not getattr(self, key):
-                raise fault(f"is needed for a {self.provider} account", under=(key,))
+                fix = 'end base_url with its version, or write dialect = "v4"'
+                raise fault(
+                    f"is needed for a {self.provider} account",
+                    fix=fix if key == "dialect" else f'write {key} = "…"',
+                    under=(key,),
+                )
         if self.provider == ZOHO_BOOKS and self.dialect not in ORGANIZATION_PARAM:
             there = ", ".join(ORGANIZATION_PARAM)
             raise fault(

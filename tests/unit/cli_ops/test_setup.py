@@ -8,7 +8,10 @@ import pytest
 from tests.schemas import validate
 from tests.unit.cli_ops.conftest import Bulkdel, rows
 from worker import embedded
-from worker.cli.setup import BASE_URLS, PROVIDERS, render
+from worker.cli import answers
+from worker.cli.answers import PROVIDERS, Answers
+from worker.cli.output import Output
+from worker.cli.setup import BASE_URLS, render
 from worker.config.accounts import load
 from worker.domain.errors import InvalidInput
 from worker.store import migrate
@@ -143,7 +146,98 @@ def test_every_name_has_a_token_that_can_be_referred_to(
 
 def test_a_name_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match="cannot be the name"):
-        render("Acme!", "truto", base_url="https://api.truto.one", selected="1", token="env:T")
+        answers.name("Acme!")
+
+
+def a_person(*typed: str) -> tuple[Output, list[str]]:
+    """Somebody who answers so, and what is said to them meanwhile."""
+    said: list[str] = []
+    ready = iter(typed)
+
+    class Person(Output):
+        def ask(self, question: str) -> str:
+            said.append(question)
+            return next(ready)
+
+        def say(self, text: str, **_: object) -> None:
+            said.append(text)
+
+    return Person(), said
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong", "right", "why"),
+    [
+        (answers.provider, "zoho", "truto", "there are: zoho_books, truto"),
+        (answers.name, "My Acme", "acme", "cannot be the name"),
+        (answers.base_url("zoho_books"), "ftp://x", "https://x.eu/books/v4", "is not an address"),
+        (answers.base_url("zoho_books"), "https://x.eu/api", "https://x.eu/v3", "end with one of"),
+        (answers.selected("--organization-id"), "", "1", "is needed"),
+        (answers.selected("--organization-id"), "1 2", "12", "is no id"),
+        (answers.token, "1000.secret", "env:T", "must say where the secret is"),
+    ],
+)
+def test_a_wrong_answer_is_explained_and_asked_for_again(
+    check: answers.Check, wrong: str, right: str, why: str
+) -> None:
+    out, said = a_person(wrong, right)
+
+    answer = Answers(out, asks=True).get(None, "Which", check)
+
+    assert answer == right
+    assert said.count("Which:") == 2
+    assert why in "\n".join(said)
+
+
+def test_an_answer_left_blank_is_the_default() -> None:
+    out, said = a_person("")
+
+    assert Answers(out, asks=True).get(None, "Name", answers.name, default="acme") == "acme"
+    assert said == ["Name [acme]:"]
+
+
+def test_a_flag_that_is_wrong_is_not_asked_about() -> None:
+    out, said = a_person()
+
+    with pytest.raises(InvalidInput, match="cannot be the name"):
+        Answers(out, asks=True).get("My Acme", "Name", answers.name)
+
+    assert said == []
+
+
+def test_what_goes_wrong_after_the_file_is_written_leaves_none(
+    bulkdel: Bulkdel, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "taken").write_text("a file where the folder of the database should be")
+    monkeypatch.setenv("BULKDEL_DATA_DIR", str(home / "taken"))
+
+    result = bulkdel(*GIVEN)
+
+    assert result.exit_code == 9
+    assert not (home / "bulkdel.toml").exists()
+
+
+def test_a_file_that_cannot_be_written_says_what_to_do(
+    bulkdel: Bulkdel, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULKDEL_CONFIG", str(home / "not-there" / "bulkdel.toml"))
+
+    result = bulkdel(*GIVEN)
+
+    assert result.exit_code == 2
+    assert "or name another file with BULKDEL_CONFIG" in result.stderr
+
+
+def test_a_database_of_somebody_is_left_to_db_upgrade(
+    bulkdel: Bulkdel, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULKDEL_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+
+    result = bulkdel(*GIVEN, "--no-check")
+
+    assert result.exit_code == 0
+    assert "bulkdel db upgrade" in result.stderr
+    assert (home / "bulkdel.toml").exists()
 
 
 def test_db_upgrade_says_from_where_to_where(bulkdel: Bulkdel, home: Path) -> None:
