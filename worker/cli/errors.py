@@ -31,11 +31,17 @@ class PipeClosed(Exception):
 
 
 @contextmanager
-def detachable(job_id: str) -> Iterator[None]:
-    """Ctrl-C in here leaves the job alone and says how to come back to it."""
+def detachable(job_id: str, *, asks: bool = False) -> Iterator[None]:
+    """Ctrl-C in here leaves the job alone and says how to come back to it.
+
+    One that is being asked about does not go on by itself.
+    """
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
+        if asks:
+            what = f"left as it is: {job_id} waits for its word"
+            raise Detached(what, fix=f"bulkdel plan {job_id}") from None
         raise Detached("detached; the job goes on", fix=f"bulkdel watch {job_id}") from None
 
 

@@ -140,7 +140,7 @@ def print_report(out: Output, desk: "Desk", job: "Job") -> None:
 def ask_and_confirm(out: Output, desk: "Desk", job: "Job") -> "Job | None":
     """Ask a person for the word, or a yes if the plan is small; None if they leave it."""
     account = desk.config.account(job.account)
-    with detachable(job.id):
+    with detachable(job.id, asks=True):
         if job.plan.items <= account.auto_confirm_max:
             said = out.ask(f"Delete {job.plan.items:,} items of {job.account}? [y/N]")
             if said.lower() not in {"y", "yes"}:

@@ -85,6 +85,19 @@ def test_leaving_a_job_says_how_to_come_back(
     assert Detached.exit_code == 130
 
 
+def test_leaving_a_question_says_that_nothing_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def leave() -> None:
+        with detachable("j-1", asks=True):
+            raising(click.Abort())
+
+    assert guarded(leave, as_json=False) == 130
+
+    said = capsys.readouterr().err
+    assert "j-1 waits for its word" in said
+    assert "bulkdel plan j-1" in said
+    assert "goes on" not in said
+
+
 @pytest.mark.parametrize("error", [BrokenPipeError(), PipeClosed()])
 def test_a_reader_that_went_away_is_no_bug(
     error: BaseException, capsys: pytest.CaptureFixture[str]
