@@ -81,23 +81,28 @@ def _left_out(job: "Job", counts: "Counts") -> str:
     return ", ".join(parts)
 
 
-def _costs(plan: "PlanFacts") -> list[str]:
+def _about(seconds: float) -> str:
     from worker.services.report import duration
 
+    return f"about {duration(timedelta(seconds=seconds))}" if seconds >= 1 else "under 1 s"
+
+
+def _costs(plan: "PlanFacts") -> list[str]:
     endpoints = ", ".join(f"{name} {calls:,}" for name, calls in plan.calls_by_endpoint.items())
     split = f": {endpoints}" if endpoints else ""
     lines = _row(
         "calls", f"{plan.calls:,} to make{split} ({plan.calls_spent:,} made for the plan)"
     )
     for other in plan.alternatives:
-        took = duration(timedelta(seconds=other.estimated_seconds))
-        lines += _row("instead", f"{other.way}: {other.calls:,} calls, about {took}")
+        took = _about(other.estimated_seconds)
+        calls = count_of(other.calls, "call")
+        lines += _row("instead", f"{other.way}: {calls}, {took}")
     if plan.quota_share is not None:
         share = f"{plan.quota_share:.0%}" if plan.quota_share >= _PERCENT else "less than 1%"
         lines += _row("quota", f"{share} of one day's calls")
     if plan.estimated_seconds is not None:
         end = f", done {moment(plan.finish_at)} if it starts at once" if plan.finish_at else ""
-        lines += _row("time", f"about {duration(timedelta(seconds=plan.estimated_seconds))}{end}")
+        lines += _row("time", f"{_about(plan.estimated_seconds)}{end}")
     return lines
 
 

@@ -70,12 +70,12 @@ class Catalogue:
             return ()
         if words == ["all"]:
             return names
-        chosen = {word.removesuffix("s") for word in words}
-        strange = sorted(chosen - set(names))
+        chosen = {word.removesuffix("s"): word for word in words}
+        strange = sorted(word for name, word in chosen.items() if name not in names)
         if strange or not chosen:
             there = ", ".join(f"{name}s" for name in names) or "none"
             raise InvalidInput(
-                f"{self.provider} has no kind {', '.join(strange) or '(empty)'}",
+                f"{self.provider} has no kind {', '.join(map(shown, strange)) or '(empty)'}",
                 fix=f"--cascade takes all, none, or a list of: {there}",
             )
         return tuple(name for name in names if name in chosen)

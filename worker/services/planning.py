@@ -190,19 +190,24 @@ def _canary(job: Job, items: PlannedItems, facts: AccountFacts) -> int:
     )
 
 
+def _of(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
 def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding]:
     found = [
         Finding(
             level=FindingLevel.INFO,
             code=outcome.value,
-            text=f"{number} items end {outcome} and are left out of the plan"
+            text=f"{_of(number, 'item ends', 'items end')} {outcome}, left out of the plan"
             + _named(items, outcome.value, number),
         )
         for outcome, number in sorted(items.skipped.items())
     ]
     found += _of_bulk(job, items, facts)
     if job.plan.duplicates:
-        text = f"{job.plan.duplicates} duplicate ids in the input were dropped"
+        doubled = _of(job.plan.duplicates, "duplicate id", "duplicate ids")
+        text = f"{doubled} in the input dropped"
         found.append(Finding(level=FindingLevel.INFO, code="duplicates", text=text))
     if job.plan.kept:
         found.append(_kept(job.plan.kept))

@@ -161,7 +161,7 @@ def test_what_is_left_out_is_said_with_its_number() -> None:
     made = plan(planned(skipped={Outcome.SKIPPED_PROTECTED: 2, Outcome.ALREADY_ABSENT: 1}))
 
     assert codes(made) == [("info", "already_absent"), ("info", "skipped_protected")]
-    assert made.findings[1].text == "2 items end skipped_protected and are left out of the plan"
+    assert made.findings[1].text == "2 items end skipped_protected, left out of the plan"
 
 
 def test_duplicates_of_the_input_are_counted() -> None:

@@ -157,7 +157,7 @@ def test_a_missing_cascade_names_the_choices() -> None:
 
 
 def test_a_kind_the_provider_does_not_have_names_those_it_has() -> None:
-    with pytest.raises(InvalidInput, match="zoho_books has no kind invoice") as refused:
+    with pytest.raises(InvalidInput, match="zoho_books has no kind 'invoices'") as refused:
         new_job(a_request(cascade=("tasks", "invoices")), catalogue=CATALOGUE, who=ME)
 
     assert "comments, tasks, users" in refused.value.fix
