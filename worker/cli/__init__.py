@@ -169,15 +169,16 @@ def cli() -> None:
     \b
     Examples:
       bulkdel demo
-      bulkdel submit --account acme --ids-file ids.csv --cascade all --reason "closed 2024"
+      bulkdel submit --account acme --ids-file ids.csv --cascade all \\
+                     --reason "closed in 2024"
       bulkdel plan JOB
       bulkdel confirm JOB --word "delete 1284 acme 9f3a"
       bulkdel watch JOB
 
     \b
-    Exit codes: 0 as wanted, 1 a bug of ours, 2 wrong input, 3 some items failed, 4 credentials,
-    5 refused by a guard, 6 some items unknown, 7 stopped early, 8 --wait ran out,
-    9 not reachable, 130 detached.
+    Exit codes: 0 as wanted, 1 a bug of ours, 2 wrong input, 3 some items failed,
+    4 credentials, 5 refused by a guard, 6 some items unknown, 7 stopped early,
+    8 --wait ran out, 9 not reachable, 130 detached.
     """  # noqa: D301  \b is click's mark for "keep these lines"
 
 

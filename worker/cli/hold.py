@@ -23,7 +23,8 @@ def hold(out: Output) -> None:
 
     \b
     Examples:
-      bulkdel hold add --account acme --ids 101,102 --owner legal --reason "case 4711" --for 90d
+      bulkdel hold add --account acme --ids 101,102 --owner legal \\
+                       --reason "case 4711" --for 90d
       bulkdel hold list
       bulkdel hold remove 7 --reason "case closed"
     """  # noqa: D301  \b is click's mark for "keep these lines"
@@ -51,8 +52,10 @@ def add(
 
     \b
     Examples:
-      bulkdel hold add --account acme --ids 101,102 --owner legal --reason "case 4711" --for 90d
-      bulkdel hold add --account acme --ids 103 --owner ada --reason "asked for" --until 2027-01-01
+      bulkdel hold add --account acme --ids 101,102 --owner legal \\
+                       --reason "case 4711" --for 90d
+      bulkdel hold add --account acme --ids 103 --owner ada \\
+                       --reason "asked for" --until 2027-01-01
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.cli.desk import open_desk
     from worker.services.selection import from_list

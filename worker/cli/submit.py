@@ -103,13 +103,16 @@ def submit(
 
     \b
     Examples:
-      bulkdel submit --account acme --ids 101,102 --cascade all --reason "test data" --yes --wait
-      bulkdel submit --account acme --ids-file ids.csv --id-column project --cascade none \\
-                     --reason "closed in 2024" --dry-run
-      bulkdel submit --account acme --filter status=inactive --filter last_modified_before=365d \\
+      bulkdel submit --account acme --ids 101,102 --cascade all \\
+                     --reason "test data" --yes --wait
+      bulkdel submit --account acme --ids-file ids.csv --id-column project \\
+                     --cascade none --reason "closed in 2024" --dry-run
+      bulkdel submit --account acme --filter status=inactive \\
+                     --filter last_modified_before=365d \\
                      --cascade all --reason "asleep for a year"
-      psql -Atc "select id from old" | bulkdel submit --account acme --ids-file - \\
-                     --cascade all --reason "closed" --idempotency-key run-7 --json
+      psql -Atc "select id from old" | \\
+      bulkdel submit --account acme --ids-file - --cascade all \\
+                     --reason "closed" --idempotency-key run-7 --json
     """  # noqa: D301  \b is click's mark for "keep these lines"
     from worker.cli.desk import open_desk
     from worker.cli.steps import How, see_through

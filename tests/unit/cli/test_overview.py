@@ -63,11 +63,10 @@ def command_of(name: str) -> click.Command:
     return command
 
 
-@pytest.mark.parametrize(
-    "words",
-    [words for name in ENTRIES for words in below((name,), command_of(name))],
-    ids=" ".join,
-)
+EVERY = [words for name in ENTRIES for words in below((name,), command_of(name))]
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_a_command_has_examples_json_and_no_input(words: tuple[str, ...]) -> None:
     result = CliRunner().invoke(cli, [*words, "--help"])
 
@@ -75,6 +74,13 @@ def test_a_command_has_examples_json_and_no_input(words: tuple[str, ...]) -> Non
     assert "Examples:" in result.output
     assert "--json" in result.output
     assert "--no-input" in result.output
+
+
+@pytest.mark.parametrize("words", [(), *EVERY], ids=" ".join)
+def test_help_fits_a_terminal(words: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*words, "--help"])
+
+    assert [line for line in result.output.splitlines() if len(line) > 80] == []
 
 
 @pytest.mark.parametrize("name", ENTRIES)
