@@ -1,6 +1,7 @@
 """The Celery application, the doorbell it makes, and what a worker does at start and stop."""
 
 import importlib.util
+import logging
 import os
 import socket
 import threading
@@ -140,7 +141,11 @@ def _repeat(name: str, every: timedelta, what: Callable[[], object]) -> None:
 
 @signals.celeryd_init.connect
 def _name(instance: Any, **_: object) -> None:  # noqa: ANN401  Celery's own class
-    """Give workers of one machine names of their own: RabbitMQ lets one of a name in."""
+    """Give workers of one machine names of their own: RabbitMQ lets one of a name in.
+
+    It is the first that is heard of Celery, before it warns of anything: so logs begin here.
+    """
+    _logs()
     instance.hostname = f"worker-{os.getpid()}@{socket.gethostname()}"
 
 
@@ -149,6 +154,7 @@ def _logs(**_: object) -> None:
     """Celery leaves logging alone where somebody hears this."""
     configure(Settings.load(os.environ).log_level)
     adopt_libraries()
+    logging.captureWarnings(True)
 
 
 @signals.worker_ready.connect

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.commands import REPOSITORY
+from tests.acceptance.servers import own_redis
+from tests.acceptance.waiting import eventually
+from worker.store import migrate
 
 pytestmark = pytest.mark.number("ship-5")
 
@@ -89,3 +93,25 @@ def test_the_level_of_a_check_is_a_word_and_not_a_colour_alone(tmp_path: Path) -
     seen = on_terminal(("doctor",), environment(tmp_path, NO_COLOR="1"), tmp_path).decode()
 
     assert seen.startswith("missing  config:")
+
+
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_off_a_terminal_every_line_of_a_log_is_an_event(role: str, tmp_path: Path) -> None:
+    migrate.upgrade(f"sqlite:///{tmp_path}/data/bulkdel.db")
+    log = tmp_path / "log"
+    with own_redis() as redis, log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", role],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment(tmp_path, BULKDEL_REDIS_URL=redis),
+            cwd=tmp_path,
+        )
+        eventually(lambda: f"{role}.started" in log.read_text(), within=60, what=role)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    told = [json.loads(line) for line in log.read_text().splitlines()]
+    events = [line["event"] for line in told if line["source"] != "py.warnings"]
+    assert events[0] == f"{role}.started"

@@ -209,13 +209,19 @@ def _become(
     """Go on as another program, which is told of our environment what `told` names."""
     from worker.processes import environment_of
 
-    out.say(f"database   {_without_password(settings.database_url)}")
+    # Off a terminal it is read by machines: from here on every line is an event of the log.
+    say = out.say if out.on_terminal else _nothing
+    say(f"database   {_without_password(settings.database_url)}")
     _ready_database(settings, upgrade=False)
     ours = environment(settings)
     _check_servers(settings)
     redis = settings.redis_url or ours["BULKDEL_REDIS_URL"]
-    out.say(f"redis      {_without_password(redis)}")
+    say(f"redis      {_without_password(redis)}")
     os.execve(argv[0], list(argv), {**environment_of(told), **ours})  # noqa: S606  the command is ours, and no shell reads it
+
+
+def _nothing(_text: str) -> None:
+    """Say it to nobody."""
 
 
 def _check_servers(settings: "Settings") -> None:
