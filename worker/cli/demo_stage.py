@@ -105,6 +105,8 @@ def on_stage(out: Output, *, projects: int, folder: Path | None) -> Iterator[Sta
         out.say("6. Everything that was started is being ended")
         if folder is not None:
             out.say(f"   The rest is kept:  cd {folder} && bulkdel audit --limit 5")
+        else:
+            out.say("   Nothing of it is kept; to play with one:  bulkdel up --sandbox")
 
 
 def deletions(control: Control) -> list[Deletion]:
