@@ -81,7 +81,7 @@ def test_the_wheel_has_all_it_needs_and_nothing_else(wheel: Path) -> None:
         names = set(archive.namelist())
         texts = [archive.read(name) for name in names if name.endswith("entry_points.txt")]
 
-    assert "worker/_bundled/celeryconfig.py" in names
+    assert {"worker/_bundled/celeryconfig.py", "worker/py.typed"} <= names
     for path in (REPOSITORY / "migrations").rglob("*.py"):
         assert f"worker/_bundled/migrations/{path.relative_to(REPOSITORY / 'migrations')}" in names
     for name in ("gate.lua", "tokens.lua"):
