@@ -1,5 +1,6 @@
-"""Whether a RabbitMQ answers, and is the one that is meant."""
+"""Whether a broker of its own answers: a RabbitMQ, which is the one that is meant, or a Redis."""
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -8,18 +9,22 @@ from urllib.parse import urlsplit
 
 from worker.config.broker import AMQP_PORTS, amqp_tls
 from worker.config.settings import Settings
+from worker.ratelimit.connection import silence_of
 from worker.services.doctor_facts import Fault
 
 ANSWERS_WITHIN = 5.0
 GREETING, GREETED = b"AMQP\x00\x00\x09\x01", b"\x01"
 """Of AMQP 0-9-1: whoever asks says which words it knows, and gets a first frame of them."""
+REDIS = frozenset({"redis", "rediss", "redis+socket"})
 CORRECT = "start it, or correct BULKDEL_BROKER_URL"
 
 
 def broker_fault(settings: Settings) -> Fault | None:
-    """Whether a broker of its own can be knocked at; Redis is looked at elsewhere."""
+    """Whether a broker of its own can be knocked at; that of the limits is looked at elsewhere."""
     url = settings.broker_url or ""
     parts = urlsplit(url)
+    if parts.scheme in REDIS and url != settings.redis_url:
+        return _redis_fault(url)
     if parts.scheme not in AMQP_PORTS:
         return None
     try:
@@ -39,6 +44,14 @@ def broker_fault(settings: Settings) -> Fault | None:
     except (OSError, ValueError) as error:
         return Fault(what=f"the broker does not answer: {_why(error)}", fix=CORRECT)
     return None
+
+
+def _redis_fault(url: str) -> Fault | None:
+    try:
+        why = asyncio.run(silence_of(url))
+    except ValueError:  # options that Celery alone understands: it says itself what it thinks
+        return None
+    return Fault(what=f"the broker does not answer: {why}", fix=CORRECT) if why else None
 
 
 def _known_by(url: str) -> ssl.SSLContext | None:

@@ -6,6 +6,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NoAnswer
 
 TIMEOUT = timedelta(seconds=2)
 
@@ -23,6 +26,20 @@ def connect(url: str, *, timeout: timedelta = TIMEOUT) -> Redis:
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
     )
+
+
+async def silence_of(url: str) -> str:
+    """Why nobody answers there, in a word; empty if somebody does, whatever is said."""
+    client = connect(url)
+    try:
+        await client.info("server")
+    except (NoConnection, NoAnswer) as error:  # a wrong password is one of the first
+        return type(error).__name__
+    except RedisError:
+        return ""
+    finally:
+        await client.aclose()
+    return ""
 
 
 def redis_url(url: str) -> str:
