@@ -19,7 +19,7 @@ pytestmark = pytest.mark.number("ship-1")
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""
-SO_FAR = 480_000
+SO_FAR = 485_000
 """Bytes it may have until then: it does not grow unseen."""
 
 
