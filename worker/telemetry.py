@@ -46,7 +46,8 @@ def adopt_libraries() -> None:
 
 
 LEVELS = {
-    Event.CALL: "debug",  # one of thousands; what settled an item is `item.settled` in the audit
+    Event.CALL: "debug",  # one of thousands, as each item that is settled without one
+    Event.ITEM_SETTLED: "debug",
     Event.CALL_LATE: "warning",
     Event.ATTEMPT_LOST: "warning",
     Event.ACCOUNT_PARKED: "error",

@@ -104,12 +104,13 @@ def test_what_is_rolled_back_is_not_told(
     assert lines(capsys) == []
 
 
-def test_calls_are_for_those_who_ask_and_a_parked_account_is_an_alarm(
+def test_calls_and_items_are_for_those_who_ask_and_a_parked_account_is_an_alarm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     telemetry.configure("info")
 
-    telemetry.tell([an_entry(Event.CALL), an_entry(Event.ACCOUNT_PARKED)])
+    each = (Event.CALL, Event.ITEM_SETTLED, Event.ACCOUNT_PARKED)
+    telemetry.tell([an_entry(event) for event in each])
 
     assert [(line["event"], line["level"]) for line in lines(capsys)] == [
         ("account.parked", "error")
