@@ -146,9 +146,14 @@ def _home(ending: contextlib.ExitStack, folder: Path | None) -> Path:
     if folder is None:
         made = tempfile.TemporaryDirectory(prefix="bulkdel-demo-", ignore_cleanup_errors=True)
         return Path(ending.enter_context(made))
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise InvalidInput(f"{folder} is not empty", fix="name a new folder with --dir")
+    fix = "name a new folder with --dir"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise InvalidInput(f"{folder} cannot be used: {error.strerror}", fix=fix) from None
+    if not is_empty:
+        raise InvalidInput(f"{folder} is not empty", fix=fix)
     return folder.absolute()
 
 

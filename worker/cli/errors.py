@@ -1,5 +1,6 @@
 """From what went wrong to an exit code and two lines: what it is, and what to do about it."""
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 import click
 
 from worker.cli.output import printable
-from worker.domain.errors import BulkdelError
+from worker.domain.errors import BulkdelError, Unreachable
 
 BUG = 1
 USAGE = 2
@@ -65,8 +66,20 @@ def guarded(run: Callable[[], object], *, as_json: bool) -> int:
         name = _snake(type(error).__name__)
         return _tell(name, error.what, fix=error.fix, code=error.exit_code, as_json=as_json)
     except Exception as error:  # noqa: BLE001  the last line of defence: a person sees no traceback
-        return _bug(error, as_json=as_json)
+        return _no_room(error) if _is_full(error) else _bug(error, as_json=as_json)
     return code if isinstance(code, int) else 0
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def _no_room(error: Exception) -> int:
+    """Where stdout cannot be written, JSON cannot go there either."""
+    _close_pipe()
+    what = f"the output cannot be written: {getattr(error, 'strerror', error)}"
+    fix = "make room, or write it elsewhere"
+    return _tell("no_room", what, fix=fix, code=Unreachable.exit_code, as_json=False)
 
 
 def _usage(error: click.UsageError, *, as_json: bool) -> int:

@@ -91,8 +91,9 @@ def sandbox(
             ready=ready,
         )
     except OSError as error:
+        where = "--port" if error.filename is None else "--ledger"
         raise Unreachable(
-            f"the sandbox cannot run: {error.strerror or error}", fix="choose another --port"
+            f"the sandbox cannot run: {error.strerror or error}", fix=f"choose another {where}"
         ) from None
 
 
@@ -119,10 +120,7 @@ def beside(settings: "Settings") -> "ChildSpec":
     """
     from worker.processes import HARMLESS, ChildSpec
 
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    token = settings.data_dir / "sandbox-token"
-    with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(SANDBOX_TOKEN + "\n")
+    token = _token_in(settings.data_dir)
     amounts = [part for name, n in BESIDE.items() for part in (f"--{name}", str(n))]
     place = ["--port", str(_port(settings, token)), "--organization", ORGANIZATION]
     return ChildSpec(
@@ -132,6 +130,23 @@ def beside(settings: "Settings") -> "ChildSpec":
         told=HARMLESS,
         outlives=True,
     )
+
+
+def _token_in(folder: Path) -> Path:
+    """The file that holds the sandbox's token; Unreachable if it cannot be written."""
+    from worker.domain.errors import Unreachable
+
+    token = folder / "sandbox-token"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(SANDBOX_TOKEN + "\n")
+    except OSError as error:
+        raise Unreachable(
+            f"{folder} cannot be written: {error.strerror}",
+            fix="go to a folder of your own, or name one with BULKDEL_DATA_DIR",
+        ) from None
+    return token
 
 
 def _port(settings: "Settings", token: Path) -> int:

@@ -1,3 +1,4 @@
+import errno
 import json
 
 import click
@@ -96,6 +97,20 @@ def test_leaving_a_question_says_that_nothing_goes_on(capsys: pytest.CaptureFixt
     assert "j-1 waits for its word" in said
     assert "bulkdel plan j-1" in said
     assert "goes on" not in said
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_full_disk_is_no_bug_and_is_said_on_stderr(
+    as_json: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.cli.errors._close_pipe", lambda: None)
+    error = OSError(errno.ENOSPC, "No space left on device")
+
+    assert guarded(lambda: raising(error), as_json=as_json) == 9
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "the output cannot be written: No space left on device" in told.err
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError(), PipeClosed()])

@@ -128,6 +128,36 @@ def test_a_taken_port_is_exit_9(bulkdel: Bulkdel, sandbox: str) -> None:
     assert "--port" in result.stderr
 
 
+def test_a_ledger_that_cannot_be_written_is_not_blamed_on_the_port(
+    bulkdel: Bulkdel, home: Path
+) -> None:
+    result = bulkdel("sandbox", "--ledger", str(home / "not-there" / "ledger.jsonl"))
+
+    assert result.exit_code == 9
+    assert "fix: choose another --ledger" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "fix"),
+    [(("up", "--sandbox"), 9, "BULKDEL_DATA_DIR"), (("demo", "--dir", "taken/home"), 2, "--dir")],
+)
+def test_a_folder_that_cannot_be_written_is_no_bug(
+    bulkdel: Bulkdel,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: tuple[str, ...],
+    code: int,
+    fix: str,
+) -> None:
+    (home / "taken").write_text("no folder")
+    monkeypatch.setenv("BULKDEL_DATA_DIR", str(home / "taken" / "data"))
+
+    result = bulkdel(*args)
+
+    assert result.exit_code == code, result.output
+    assert fix in result.stderr
+
+
 @pytest.mark.acceptance
 @pytest.mark.usefixtures("acme")
 def test_up_runs_all_and_leaves_nothing_behind(running: Running, home: Path) -> None:
