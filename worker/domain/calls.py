@@ -11,6 +11,8 @@ from worker.domain.text import clean, time_of
 
 TIMER = "timer"
 """The caller's running timer: it belongs to no project, and has no id of its own."""
+A_SECOND = timedelta(seconds=1)
+"""Times this near to each other are one: a list may cut what a read shows whole."""
 CURRENT = "current"
 """What stands in the place of the timer's id."""
 NAME_LENGTH = 200
@@ -86,7 +88,7 @@ class Seen:
     def was_modified(self, now: Self) -> bool:
         """Whether it was modified since this was seen; False where one of them shows no time."""
         before, after = time_of(self.modified), time_of(now.modified)
-        return before is not None and after is not None and before != after
+        return before is not None and after is not None and abs(after - before) >= A_SECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

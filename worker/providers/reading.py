@@ -128,9 +128,8 @@ def _page(dialect: Dialect, call: Call, body: Mapping[str, object]) -> Reading:
         for item in _objects(body, listing.items)
     )
     following = _next(listing.paging, call.cursor, body)
-    # Past the end of numbered pages every page is empty: such a listing would never end.
     if following and not projects and isinstance(listing.paging, PageNumbers):
-        raise Unreadable("an empty page says that another one follows")
+        raise Unreadable("an empty page says that another one follows")  # and so do all after it
     return Reading(projects=projects, next_cursor=following)
 
 

@@ -93,10 +93,7 @@ _CALL: ContextVar[_Call] = ContextVar("call")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Writes down when a connection is a call's own; aiohttp's errors alone do not say it.
-
-    Its tracing would say so too, for a tenth of all a call costs.
-    """
+    """Writes down when a connection is a call's own; aiohttp's errors alone do not say it."""
 
     async def connect(
         self,
@@ -106,11 +103,9 @@ class _Connector(aiohttp.TCPConnector):
     ) -> Connection:
         connection = await super().connect(req, traces, timeout)
         for _ in range(self.limit_per_host):
-            kept = connection.protocol
-            if kept is None or not kept.should_close:
+            if connection.protocol is None or not connection.protocol.should_close:
                 break
-            # It spoke unasked meanwhile, and that would be taken for the answer to this call.
-            connection.close()
+            connection.close()  # what it said unasked would be taken for the answer to this call
             connection = await super().connect(req, traces, timeout)
         _CALL.get().phase = _Phase.OPEN
         return connection

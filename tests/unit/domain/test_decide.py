@@ -449,7 +449,14 @@ BEFORE, SINCE = "2026-01-05T10:00:00+0530", "2026-02-05T10:00:00+0530"
 
 @pytest.mark.parametrize(
     ("now", "ended"),
-    [(SINCE, True), (BEFORE, False), ("2026-01-05T04:30:00Z", False), ("", False)],
+    [
+        (SINCE, True),
+        (BEFORE, False),
+        ("2026-01-05T04:30:00Z", False),
+        ("2026-01-05T04:30:00.999Z", False),
+        ("2026-01-05T04:30:01Z", True),
+        ("", False),
+    ],
 )
 def test_a_project_modified_since_the_plan_is_spared(now: str, *, ended: bool) -> None:
     case = replace(CASE, seen=a_seen(modified=BEFORE))
