@@ -13,6 +13,7 @@ NAME = "accounts"
 WORKERS = 2
 CONCURRENCY = 8
 LATENCY = 0.05
+IN_FLIGHT = 10
 ALL, WORST = 0.9, 0.8
 
 
@@ -24,7 +25,7 @@ def run(scale: Scale, folder: Path) -> Iterator[Line]:
         seconds = scale.warm + scale.measured
         items = int(scale.account_calls * (seconds / scale.window + 1))
         for name in names:
-            given = (f"limits = {{ {limits}, in_flight = 5 }}", "rate_share = 1.0")
+            given = (f"limits = {{ {limits}, in_flight = {IN_FLIGHT} }}", "rate_share = 1.0")
             site.account(f"a{name}", *given, write=False)
             site.provider.organization(name, projects=items)
         site.write_accounts()
