@@ -109,15 +109,15 @@ local function sweep(purse)
       purse.used = purse.used + 1
     end
   end
+  if purse.is_told then
+    redis.call('HSET', purse.book, 'left', text(purse.left), 'left_until', text(purse.left_until),
+      'corrected_at', text(now))
+  end
   -- What answers do not tell of took from what is left all the same.
   local untold = (purse.untold or 0) + #lost / 2
   if purse.left_until > now and untold > 0 then
     purse.left = math.max(0, purse.left - untold)
     redis.call('HSET', purse.book, 'left', text(purse.left))
-  end
-  if purse.is_told then
-    redis.call('HSET', purse.book, 'left', text(purse.left), 'left_until', text(purse.left_until),
-      'corrected_at', text(now))
   end
   local keep = math.max(KEEP, purse.keep)
   redis.call('ZREMRANGEBYSCORE', purse.log, '-inf', '(' .. text(now - keep))
