@@ -4,6 +4,8 @@ from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from worker.cli.screens import count_of
+
 if TYPE_CHECKING:
     from worker.ports import Counts, Job
 
@@ -64,7 +66,7 @@ def progress_line(job: "Job", counts: "Counts", pace: Pace) -> str:
     from worker.services.report import duration
 
     if job.state in {JobState.PLANNING, JobState.AWAITING_CONFIRMATION}:
-        return f"{job.state}: {counts.total:,} items"
+        return f"{job.state}: {count_of(counts.total, 'item')}"
     settled = counts.total - counts.open
     parts = [f"{job.state}: {settled:,}/{counts.total:,}"]
     if counts.total:

@@ -29,7 +29,8 @@ def plan_lines(
     if not plan.hash:
         waits = job.waiting_on.sentence if job.waiting_on else "nothing yet"
         lines += _row("state", f"{job.state}: {waits}")
-        return [*lines, *_row("seen", f"{counts.total:,} items so far; nothing has been deleted")]
+        seen = count_of(counts.total, "item")
+        return [*lines, *_row("seen", f"{seen} so far; nothing has been deleted")]
     lines += _row("deletes", f"{count_of(plan.items, 'item')}: {kinds(plan.by_kind)}")
     lines += _row("filters", _pairs(job.options.filters))
     lines += _row("cascade", _cascade(job))

@@ -20,7 +20,7 @@ from worker.cli.exits import (
 from worker.cli.follow import Followed, Why, follow, is_over, is_planned
 from worker.cli.output import Output
 from worker.cli.params import FOR_EVER
-from worker.cli.screens import plan_lines
+from worker.cli.screens import count_of, plan_lines
 from worker.domain.errors import BulkdelError, Refused
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def ask_and_confirm(out: Output, desk: "Desk", job: "Job") -> "Job | None":
     account = desk.config.account(job.account)
     with detachable(job.id, asks=True):
         if job.plan.items <= account.auto_confirm_max:
-            said = out.ask(f"Delete {job.plan.items:,} items of {job.account}? [y/N]")
+            items = count_of(job.plan.items, "item")
+            said = out.ask(f"Delete {items} of {job.account}? [y/N]")
             if said.lower() not in {"y", "yes"}:
                 return None
             return desk.confirm(job.id, word=None, yes=True)

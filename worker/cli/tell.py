@@ -80,13 +80,15 @@ def report(out: Output, job: str, *, to: Path | None) -> None:
 
 def _write_files(out: Output, desk: "Desk", job: "Job", folder: Path) -> None:
     from worker.cli.report_files import MANIFEST, write_report
+    from worker.cli.screens import count_of
 
     manifest = write_report(job, desk.jobs.items(job.id), folder)
     if out.json:
         out.record(manifest)
         return
     rows = [(f"{one['rows']:,}", one["name"], one["sha256"][:16]) for one in manifest["files"]]
-    out.data(f"The report of job {job.id} is in {folder}: {manifest['total']:,} items.")
+    items = count_of(manifest["total"], "item")
+    out.data(f"The report of job {job.id} is in {folder}: {items}.")
     for line in table(rows, head=("rows", "file", "sha256 begins")):
         out.data(f"  {line}")
     out.data(f"{MANIFEST} holds the whole hashes; check a file with: sha256sum FILE")

@@ -162,7 +162,7 @@ def sum_lines(job: Job, counts: Counts) -> list[str]:
     """The counts, adding up to the total; then how the items ended, by outcome."""
     sums = by_bucket(counts.by_outcome)
     if job.dry_run:
-        return [f"  {counts.total:,} items seen"]
+        return [f"  {counts.total:,} {'item' if counts.total == 1 else 'items'} seen"]
     parts = [f"{bucket} {sums[bucket]:,}" for bucket in Bucket if sums[bucket]]
     if counts.open:
         parts.append(f"open {counts.open:,}")

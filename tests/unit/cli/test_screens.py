@@ -263,6 +263,11 @@ def test_a_line_is_due_on_news_every_tenth_and_every_half_minute() -> None:
     assert due(33, 12, workers=0)
 
 
+@pytest.mark.parametrize(("number", "said"), [(1, "planning: 1 item"), (2, "planning: 2 items")])
+def test_one_item_is_not_many(number: int, said: str) -> None:
+    assert progress_line(a_job(JobState.PLANNING), counts({}, number), Pace()) == said
+
+
 def test_progress_says_share_pace_and_rest() -> None:
     pace = Pace()
     pace.note(0.0, 0)
