@@ -210,7 +210,7 @@ def redis_facts(settings: Settings) -> RedisFacts:
     is_socket = parts.scheme == "unix"
     where = parts.path if is_socket else parts.netloc.rpartition("@")[2]
     try:
-        policy, persists = asyncio.run(_asked(url))
+        policy, persists, is_open = asyncio.run(_asked(url))
     except Exception as error:  # noqa: BLE001  whatever goes wrong: it cannot be asked, and that is the fact
         fault = Fault(
             what=f"{where} does not answer ({type(error).__name__})",
@@ -221,27 +221,45 @@ def redis_facts(settings: Settings) -> RedisFacts:
         where=where,
         policy=policy,
         persists=persists,
-        private=is_socket or is_loopback(url),
+        private=is_socket or (is_loopback(url) and not is_open),
         password=bool(parts.password),
     )
 
 
-async def _asked(url: str) -> tuple[str | None, bool | None]:
-    """The eviction policy and whether it persists; None is what it does not tell."""
+async def _asked(url: str) -> tuple[str | None, bool | None, bool]:
+    """The eviction policy, whether it persists, and whether others can reach it.
+
+    None is what it does not tell.
+    """
     client = connect(url, timeout=timedelta(seconds=KNOCK_WITHIN))
     try:
         told = await client.info("memory")
         persistence = await client.info("persistence")
         try:
-            saves: str | None = (await client.config_get("save")).get("save")
+            names = ("save", "bind", "protected-mode")
+            set_to = {name: (await client.config_get(name)).get(name) for name in names}
         except Exception:  # noqa: BLE001  services for rent forbid CONFIG, each in its own words
-            saves = None
+            set_to = {}
     finally:
         await client.aclose()
-    policy = told.get("maxmemory_policy")
-    if persistence.get("aof_enabled"):
-        return policy, True
-    return policy, None if saves is None else bool(saves)
+    saves: str | None = set_to.get("save")
+    persists = True if persistence.get("aof_enabled") else None if saves is None else bool(saves)
+    is_open = listens_to_all(set_to.get("bind"), set_to.get("protected-mode"))
+    return told.get("maxmemory_policy"), persists, is_open
+
+
+def listens_to_all(bind: str | None, protected: str | None) -> bool:
+    """Whether a Redis without a password lets other machines in, whatever way we reach it.
+
+    What it does not tell is not held against it.
+    """
+    places = [place.lstrip("-") for place in (bind or "").split()]
+    mine = places and all(is_loopback(f"redis://{_in_url(place)}") for place in places)
+    return protected == "no" and bind is not None and not mine
+
+
+def _in_url(place: str) -> str:
+    return f"[{place}]" if ":" in place else place
 
 
 def _open_files() -> int | None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.cli_ops.conftest import Bulkdel, rows
 from worker import embedded
-from worker.cli.doctor_facts import overdue, secret_facts
+from worker.cli.doctor_facts import listens_to_all, overdue, secret_facts
 from worker.ports import AccountRow
 from worker.store.engine import Database
 from worker.store.presence import SWEEP, note, seen
@@ -98,3 +98,20 @@ def test_alive_without_a_database_is_exit_9(bulkdel: Bulkdel, home: Path) -> Non
     assert home.is_dir()
 
     assert bulkdel("doctor", "--alive", "worker").exit_code == 9
+
+
+@pytest.mark.parametrize(
+    ("bind", "protected", "is_open"),
+    [
+        ("127.0.0.1 -::1", "no", False),
+        ("* -::*", "yes", False),
+        ("* -::*", "no", True),
+        ("", "no", True),
+        ("127.0.0.1 10.0.0.7", "no", True),
+        (None, None, False),
+    ],
+)
+def test_a_redis_on_this_machine_is_not_private_if_it_lets_others_in(
+    bind: str | None, protected: str | None, is_open: bool
+) -> None:
+    assert listens_to_all(bind, protected) is is_open
