@@ -19,7 +19,7 @@ pytestmark = pytest.mark.number("ship-1")
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""
-SO_FAR = 485_000
+SO_FAR = 500_000
 """Bytes it may have until then: it does not grow unseen."""
 
 
@@ -97,8 +97,8 @@ def test_it_does_not_grow_unseen(wheel: Path) -> None:
 
 
 @pytest.mark.xfail(
-    reason="461 kB: 1.2 MB of source is 431 kB deflated (70 kB of that are docstrings), names and "
-    "places of 236 files are 30 kB; even as one deflated stream it would be 335 kB",
+    reason="494 kB: 1.3 MB of source is 450 kB deflated (70 kB of that are docstrings), names and "
+    "places of 254 files are 30 kB; even as one deflated stream it would be 350 kB",
     strict=True,
 )
 def test_it_is_small(wheel: Path) -> None:

@@ -238,7 +238,7 @@ def test_what_the_provider_does_not_take_is_missed_with_its_line(place: Place) -
     ("old", "new", "what"),
     [
         ("status =", "stats =", r"`stats` in \[policies.clean.select\] \(line 10\).*did you mean"),
-        ('"tasks"', '"timers"', r"`cascade` in \[policies.clean\] \(line 11\).*no kind timer"),
+        ('"tasks"', '"timers"', r"`cascade` in \[policies.clean\] \(line 11\).*no kind 'timers'"),
         ('cascade = ["tasks", "users"]\n', "", "`cascade`.*"),
         ('"365d"', '"soon"', r"`last_modified_before`.*line 10"),
         ("guard", "keep_projects = true\ncascade_mode = 'background'\nguard", "keep-projects"),

@@ -243,7 +243,7 @@ async def test_an_account_that_lists_no_comments_has_none_to_delete(
         await stage.tell("organization", ORGANIZATION, token=TOKEN, comments_listed=False)
         ids = await stage.tell("seed", ORGANIZATION, projects=2, tasks=1, comments=1)
 
-        with pytest.raises(InvalidInput, match="no kind comment"):
+        with pytest.raises(InvalidInput, match="no kind 'comments'"):
             stage.submit(ids, cascade=("comments",))
         job = await stage.run(ids, cascade=("all",))
 
