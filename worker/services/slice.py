@@ -66,6 +66,7 @@ class Slice:
     _end: Ending | None = None
     _took: float = 0.0  # seconds of the last commit
     _failures: int = 0  # calls in a row without an answer
+    _is_short: bool = False  # fewer permits were granted than there were places
     _done: list[Done] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -118,7 +119,8 @@ class Slice:
         except GateClosed as closed:
             self._end = self._end or closed_gate(closed)
             return []
-        if len(grant.permits) < want and grant.reason is not None:
+        self._is_short = len(grant.permits) < want and grant.reason is not None
+        if self._is_short:
             self._stop_for(grant)
         return [(queue.pop(), permit) for permit in grant.permits]
 
@@ -171,8 +173,9 @@ class Slice:
 
     async def _collect(self) -> None:
         """Wait for the first call to come back, and take in all that have."""
-        # Who starts nothing any more has time, and one commit for all that are still out.
-        patience, share = (self._took / 2, SHARE) if self._may_start() else (RENEW, 1.0)
+        # Where permits or time are short, and not places, one commit for all that are out will do.
+        hurries = self._may_start() and not self._is_short
+        patience, share = (self._took / 2, SHARE) if hurries else (RENEW, 1.0)
         for flight in await self.flights.landed(within=RENEW, patience=patience, share=share):
             answer = flight.task.result()
             done = await self._result(flight, answer)
