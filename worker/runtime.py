@@ -227,7 +227,8 @@ class Runtime:
         self.start_nothing()
         for future in list(self._running):
             _wait(future)
-        presence.gone(self.desk.db, self.owner)
+        with contextlib.suppress(BulkdelError):  # who is not told it sees it soon
+            presence.gone(self.desk.db, self.owner)
         _wait(asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=2)

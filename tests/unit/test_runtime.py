@@ -11,11 +11,13 @@ import pytest
 
 from worker import app
 from worker.bootstrap import Desk
+from worker.domain.errors import Unreachable
 from worker.domain.states import JobState, Waiting
 from worker.ports import Job
 from worker.runtime import Runtime
 from worker.services import control
 from worker.services.submit import DeleteProjects
+from worker.store import presence
 from worker.testing.bell import SilentBell
 
 ACCOUNT = """\
@@ -97,6 +99,21 @@ def test_a_job_whose_account_left_the_configuration_says_so(
     assert waiting is not None
     assert waiting.code is Waiting.CREDENTIALS
     assert "account acme is not in bulkdel.toml of worker@" in waiting.sentence
+
+
+def test_a_process_whose_database_is_gone_hangs_up_all_the_same(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = Runtime(desk, SilentBell())
+
+    def away(*_: object) -> None:
+        raise Unreachable("the database cannot be used")
+
+    monkeypatch.setattr(presence, "gone", away)
+
+    runtime.close()
+
+    assert runtime._loop.is_closed()
 
 
 @pytest.fixture
