@@ -37,7 +37,7 @@ from worker.store import presence
 from worker.store.accounts import Accounts
 from worker.store.certificate import first_ended
 from worker.store.engine import Database, database_url, now, schema_revision
-from worker.wiring import addresses
+from worker.wiring import addresses, place_of
 
 KNOCK_WITHIN = 2.0
 BUSY = frozenset({"windows", "per_day"})
@@ -90,6 +90,7 @@ def account_facts(account: Account, row: AccountRow | None) -> AccountFacts:
     unset = () if account.is_loopback else sorted(BUSY - account.limits.model_fields_set)
     return AccountFacts(
         name=account.name,
+        place=place_of(account),
         secrets=tuple(secret_facts(reference) for reference in _references(account)),
         unset=tuple(unset),
         parked=row.parked_text or row.parked_code if row is not None else "",

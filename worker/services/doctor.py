@@ -76,6 +76,22 @@ def _limits(facts: Facts) -> Iterator[Check]:
             )
 
 
+def _places(facts: Facts) -> Iterator[Check]:
+    """Accounts that are one to their provider: each knows of its own calls and holds alone."""
+    by_place: dict[str, list[str]] = {}
+    for account in facts.accounts:
+        by_place.setdefault(account.place or account.name, []).append(account.name)
+    for names in by_place.values():
+        if len(names) > 1:
+            yield Check(
+                name="accounts",
+                level=Level.UNSAFE,
+                text=f"{' and '.join(names)} lead to the same place: limits, holds and "
+                "protections of one are not known to the other",
+                fix="keep one of them, and cancel the jobs of the others",
+            )
+
+
 def _parked(facts: Facts) -> Iterator[Check]:
     for account in facts.accounts:
         if account.parked:
@@ -213,6 +229,7 @@ _RULES: Sequence[Callable[[Facts], Iterator[Check]]] = (
     _config,
     _secrets,
     _limits,
+    _places,
     _parked,
     _database,
     _clock,

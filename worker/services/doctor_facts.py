@@ -23,9 +23,13 @@ class SecretFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountFacts:
-    """One account of the configuration. `unset` are the limits that are assumed."""
+    """One account of the configuration. `unset` are the limits that are assumed.
+
+    `place` is where it leads: API and organisation.
+    """
 
     name: str
+    place: str = ""
     secrets: tuple[SecretFacts, ...] = ()
     unset: tuple[str, ...] = ()
     parked: str = ""

@@ -78,6 +78,10 @@ UNSAFE = {
     "redis access": replace(WELL, redis=replace(REDIS, private=False)),
     "database": replace(WELL, seen=TWO_HOSTS),
     "open files": replace(WELL, open_files=256),
+    "accounts": replace(
+        WELL,
+        accounts=(replace(ACCOUNT, place="there"), replace(ACCOUNT, name="acme2", place="there")),
+    ),
     "address files": replace(
         WELL, address_files=(SecretFacts(reference="file:/url", readable_by_all=True),)
     ),
