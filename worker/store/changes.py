@@ -1,12 +1,13 @@
 """Writes columns of many items, one statement for all that change alike; settled ones stay."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, Update, bindparam, text, update
+from sqlalchemy import Connection, Row, Select, TextClause, Update, bindparam, text, update
 from sqlalchemy.dialects import postgresql
 
 from worker.domain.states import ItemState
@@ -41,6 +42,19 @@ def _write_alike(
         written = conn.execute(_write(names), plain)
     if written.rowcount != len(rows):
         raise RuntimeError("an item was to be changed that has its outcome already")
+
+
+def some_of(wanted: Select[Any], number: int) -> Select[Any]:
+    """So many open items of a job, whichever an index has first.
+
+    Whoever settles a million in parts would sort all that are left for each part.
+    """
+    return wanted.order_by(ITEMS.c.state).limit(number)
+
+
+def in_order(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
+    """Items as they were made: so they are written down, and locked."""
+    return sorted(rows, key=attrgetter("id"))
 
 
 def many_written(conn: Connection, rows: int) -> None:

@@ -16,7 +16,7 @@ from worker.store import cascade, entries
 from worker.store.accounts import fence
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
-from worker.store.changes import write_items
+from worker.store.changes import in_order, some_of, write_items
 from worker.store.engine import Database
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import has_moved, job_entry, move, read_job
@@ -90,11 +90,11 @@ class Chunks:
             write_items(conn, rows)
 
     def settle_gone(self, lease: Lease, job: Job, why: str) -> int:
-        wanted = select(ITEMS).where(_at(job.id, Step.PROVE)).order_by(ITEMS.c.id)
+        wanted = some_of(select(ITEMS).where(_at(job.id, Step.PROVE)), _AT_ONCE)
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
             lock_heads(conn, [f"job:{job.id}"])
-            rows = conn.execute(wanted.limit(_AT_ONCE)).all()
+            rows = in_order(conn.execute(wanted))
             settled = [SettledItem.of(item_of(row), Outcome.DELETED, why) for row in rows]
             cascade.settle(conn, settled)
             settled += cascade.follow(conn, settled, {job.id: job})

@@ -18,6 +18,7 @@ from worker.store.among import among
 from worker.store.brakes import count_ended
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
+from worker.store.changes import in_order, some_of
 from worker.store.engine import Database
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import has_moved, job_entry, move, read_job
@@ -46,7 +47,7 @@ class Endings:
         with self._db.write() as conn:
             lease = fence(conn, lease, self._length)
             lock_heads(conn, [f"job:{job.id}"])
-            rows = conn.execute(wanted.order_by(ITEMS.c.id).limit(_CHUNK)).all()
+            rows = in_order(conn.execute(some_of(wanted, _CHUNK)))
             settled = [_left_out(item_of(row), why) for row in rows]
             cascade.settle(conn, settled)
             settled += cascade.follow(conn, settled, {job.id: job})
