@@ -159,6 +159,7 @@ def test_a_holder_and_people_at_once_never_deadlock(
         people.confirm_and_cancel,
         people.submit,
         people.write_late,
+        enough=lambda: worker.settled > 0,
     )
 
     assert worker.settled > 0
