@@ -4,7 +4,7 @@ from collections import deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from worker.cli.screens import count_of
+from worker.domain.text import count_of
 
 if TYPE_CHECKING:
     from worker.ports import Counts, Job

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from worker.domain.text import count_of
+
 if TYPE_CHECKING:
     from worker.ports import Counts, Item, Job, PlanFacts
 
@@ -196,11 +198,6 @@ def kinds(by_kind: Mapping[str, int]) -> str:
     """Counts by kind in words: 2 tasks, 1 project."""
     parts: Iterable[str] = (count_of(count, kind) for kind, count in by_kind.items())
     return ", ".join(parts) or "none"
-
-
-def count_of(count: int, thing: str) -> str:
-    """So many of a thing: 1 item, 1,284 items."""
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def moment(at: datetime | None) -> str:

@@ -20,8 +20,9 @@ from worker.cli.exits import (
 from worker.cli.follow import Followed, Why, follow, is_over, is_planned
 from worker.cli.output import Output
 from worker.cli.params import FOR_EVER
-from worker.cli.screens import count_of, plan_lines
+from worker.cli.screens import plan_lines
 from worker.domain.errors import BulkdelError, Refused
+from worker.domain.text import count_of
 
 if TYPE_CHECKING:
     from worker.bootstrap import Desk

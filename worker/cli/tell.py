@@ -80,7 +80,7 @@ def report(out: Output, job: str, *, to: Path | None) -> None:
 
 def _write_files(out: Output, desk: "Desk", job: "Job", folder: Path) -> None:
     from worker.cli.report_files import MANIFEST, write_report
-    from worker.cli.screens import count_of
+    from worker.domain.text import count_of
 
     manifest = write_report(job, desk.jobs.items(job.id), folder)
     if out.json:

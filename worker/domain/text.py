@@ -12,6 +12,11 @@ def same_id(external_id: str) -> str:
     return plain.lstrip("0") or "0" if plain.isdecimal() else plain
 
 
+def count_of(count: int, thing: str) -> str:
+    """So many of a thing: 1 item, 1,284 items."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def clean(text: str, length: int) -> str:
     """The text without control characters and surrogates, cut: as it is stored."""
     if text.isprintable():

@@ -10,6 +10,7 @@ from worker.domain.canary import canary_size
 from worker.domain.filters import Filter
 from worker.domain.plan import Finding, FindingLevel, chunked, word_of
 from worker.domain.states import JobState, Waiting
+from worker.domain.text import count_of
 from worker.ports import UNLISTED, Job, Lease, PlanFacts, PlannedItems, WaitingOn
 from worker.services.choices import selection_of
 from worker.services.choose import Work
@@ -190,24 +191,19 @@ def _canary(job: Job, items: PlannedItems, facts: AccountFacts) -> int:
     )
 
 
-def _of(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
 def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding]:
     found = [
         Finding(
             level=FindingLevel.INFO,
             code=outcome.value,
-            text=f"{_of(number, 'item ends', 'items end')} {outcome}, left out of the plan"
-            + _named(items, outcome.value, number),
+            text=f"{count_of(number, 'item')} {'ends' if number == 1 else 'end'} {outcome}, "
+            "left out of the plan" + _named(items, outcome.value, number),
         )
         for outcome, number in sorted(items.skipped.items())
     ]
     found += _of_bulk(job, items, facts)
     if job.plan.duplicates:
-        doubled = _of(job.plan.duplicates, "duplicate id", "duplicate ids")
-        text = f"{doubled} in the input dropped"
+        text = f"{count_of(job.plan.duplicates, 'duplicate id')} in the input dropped"
         found.append(Finding(level=FindingLevel.INFO, code="duplicates", text=text))
     if job.plan.kept:
         found.append(_kept(job.plan.kept))

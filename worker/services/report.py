@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.domain.outcomes import Bucket, Outcome, by_bucket
 from worker.domain.states import FINAL, JobState, Waiting
+from worker.domain.text import count_of
 from worker.ports import Counts, Item, Job
 from worker.services.views import job_view
 
@@ -162,7 +163,7 @@ def sum_lines(job: Job, counts: Counts) -> list[str]:
     """The counts, adding up to the total; then how the items ended, by outcome."""
     sums = by_bucket(counts.by_outcome)
     if job.dry_run:
-        return [f"  {counts.total:,} {'item' if counts.total == 1 else 'items'} seen"]
+        return [f"  {count_of(counts.total, 'item')} seen"]
     parts = [f"{bucket} {sums[bucket]:,}" for bucket in Bucket if sums[bucket]]
     if counts.open:
         parts.append(f"open {counts.open:,}")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Interval, bindparam, case, func, select, update
 
 from worker.domain.states import ACTIVE, Waiting
-from worker.ports import AccountRow, Lease, WaitingOn
+from worker.ports import AccountRow, Job, Lease, WaitingOn
 from worker.store.accounts import account_of
 from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
@@ -13,6 +13,12 @@ from worker.store.rows import waiting_columns
 
 IN_HAND = JOBS.c.state.in_([state.value for state in ACTIVE]) | (JOBS.c.stopping != "")
 """Jobs that a worker works."""
+
+
+def is_in_hand(job: Job) -> bool:
+    """The same of a job that was read."""
+    return job.state in ACTIVE or bool(job.stopping)
+
 
 _MINE = ACCOUNTS.c.name == bindparam("b_account")
 _TIME = ACCOUNTS.c.lease_until.type

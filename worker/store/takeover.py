@@ -19,18 +19,16 @@ from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
 from worker.store.changes import write_items
 from worker.store.entries import of_lost, of_settled
+from worker.store.leases import IN_HAND, is_in_hand
 from worker.store.models import ITEMS, JOBS
 from worker.store.moves import move
 from worker.store.rows import change_values, item_of, job_of
 
-_IN_HAND = frozenset(state.value for state in ACTIVE)
 _JOBS = (
     select(JOBS)
     .where(
         JOBS.c.account == bindparam("b_account"),
-        JOBS.c.state.in_([*sorted(_IN_HAND), JobState.SCHEDULED.value])
-        | (JOBS.c.stopping != "")
-        | (JOBS.c.list_token != 0),
+        IN_HAND | (JOBS.c.state == JobState.SCHEDULED.value) | (JOBS.c.list_token != 0),
     )
     .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
 )
@@ -48,7 +46,7 @@ def take_over(conn: Connection, lease: Lease) -> list[Job]:
     took_back = take_back(conn, lease, [row for row in jobs if row.list_token])
     if start_due_jobs(conn, lease, jobs) or took_back:
         jobs = conn.execute(_JOBS, {"b_account": lease.account}).all()
-    return [job_of(row) for row in jobs if row.state in _IN_HAND or row.stopping]
+    return [job for job in map(job_of, jobs) if is_in_hand(job)]
 
 
 def take_back(conn: Connection, lease: Lease, listing: Sequence[Row[Any]]) -> int:
@@ -131,7 +129,7 @@ def _is_due(row: Row[Any], now: datetime) -> bool:
 
 
 def _waits_for_a_worker(row: Row[Any], said: str) -> bool:
-    idle = row.state in _IN_HAND and not row.stopping
+    idle = row.state in ACTIVE and not row.stopping
     return bool(idle and row.waiting_code == Waiting.WORKER.value and row.waiting_text != said)
 
 

@@ -20,7 +20,7 @@ from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.holds import held_jobs
-from worker.store.leases import IN_HAND
+from worker.store.leases import IN_HAND, is_in_hand
 from worker.store.listings import write_listing
 from worker.store.models import ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
@@ -83,7 +83,7 @@ class SqlWorkStore:
             if any(one.listing for one in batch.done):
                 jobs = _jobs(conn, lease.account)
             left = (frozenset(opened), frozenset(listing))
-            in_hand = [job for job in jobs.values() if _is_in_hand(job)]
+            in_hand = [job for job in jobs.values() if is_in_hand(job)]
             return Committed(lease=lease, jobs=in_hand, opened=left[0], listing=left[1])
 
     def load(self, lease: Lease, job: Job, limit: int) -> Sequence[Item]:
@@ -171,10 +171,6 @@ def _jobs(conn: Connection, account: str, ids: Collection[str] = ()) -> dict[str
     """The jobs of an account that a worker has in hand, the most urgent first, and those named."""
     rows = conn.execute(_JOBS, {"b_account": account, "b_ids": list(ids)})
     return {row.id: job_of(row) for row in rows}
-
-
-def _is_in_hand(job: Job) -> bool:
-    return job.state in ACTIVE or bool(job.stopping)
 
 
 def _settle_done(
