@@ -37,6 +37,7 @@ from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.jobs import Jobs
 from worker.store.models import ACCOUNTS, AUDIT, ITEMS
+from worker.store.moves import ring_bell
 from worker.store.plans import Plans
 from worker.store.verify import verify
 from worker.store.work import SqlWorkStore
@@ -95,6 +96,12 @@ class Store:
         taken = self.work.take_lease(self.account, owner, length)
         assert taken is not None
         return taken.lease
+
+    def rung(self) -> Lease:
+        """The lease after somebody made the account due."""
+        with self.db.write() as conn:
+            ring_bell(conn, self.account, db_now(conn))
+        return self.lease()
 
     def kill_holder(self) -> None:
         """Let the account's lease run out, as if its holder had died long ago."""

@@ -78,7 +78,7 @@ def test_what_must_be_looked_at_first_keeps_a_cancelled_job_and_it_says_why(stor
     assert store.outcomes(job) == {"p1": None, "p2": Outcome.UNPROCESSED}
     assert store.jobs.get(job.id).finished_at is None
     assert waiting(store, job).sentence == SAID
-    lease = store.lease()
+    lease = store.rung()
     store.settle(lease, store.item(job, "p1"), answer=SEEN)
     assert store.close(lease, job) is not None
 

@@ -25,6 +25,7 @@ from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import GoOn, Progress, Settle, Step
 from worker.ports import Batch, Change, Done, Job, ListingProgress, WaitingOn
 from worker.services import control
+from worker.store.leases import EARLY
 
 NOW = timedelta(0)
 MINUTE = timedelta(minutes=1)
@@ -65,6 +66,30 @@ def test_a_lease_given_back_is_free_and_its_token_never_comes_again(store: Store
     assert second.token == first.token + 1
     assert store.work.give_lease(first, MINUTE) is None
     assert store.accounts.get(ACCOUNT).lease_owner == "w2"
+
+
+def test_a_ring_before_an_account_is_due_takes_no_lease(store: Store) -> None:
+    store.submit("p1")
+    store.work.give_lease(store.lease(), MINUTE)
+
+    assert store.work.take_lease(ACCOUNT, "w1", LENGTH) is None
+    assert [name for name, _ in store.accounts.due(2 * MINUTE)] == [ACCOUNT]
+
+
+def test_a_ring_a_moment_before_an_account_is_due_is_in_time(store: Store) -> None:
+    store.submit("p1")
+    store.work.give_lease(store.lease(), EARLY * 0.9)
+
+    assert store.work.take_lease(ACCOUNT, "w1", LENGTH) is not None
+
+
+def test_whoever_changes_a_job_makes_its_account_due(store: Store) -> None:
+    job = store.submit("p1")
+    store.work.give_lease(store.lease(), MINUTE)
+
+    store.cancel(job)
+
+    assert store.work.take_lease(ACCOUNT, "w1", LENGTH) is not None
 
 
 def test_a_dead_lease_is_taken_over_and_the_old_one_is_lost(store: Store) -> None:
@@ -454,7 +479,7 @@ def test_a_job_that_verifies_says_when_its_next_look_is_due(store: Store) -> Non
     sent = Progress(step=Step.LOOK, attempts=1, lost=1, looks=1)
     soon, late = (
         GoOn(progress=sent, after=timedelta(seconds=wait), state=ItemState.VERIFYING)
-        for wait in (10, 600)
+        for wait in (0.5, 600)
     )
     store.settle(lease, store.item(job, "p1"), late)
     store.settle(lease, store.item(job, "p2"), soon)

@@ -19,6 +19,9 @@ class WorkStore(Protocol):
     def take_lease(self, account: str, owner: str, length: timedelta) -> Taken | None:
         """Take the account's lease if it is free or dead; None if somebody holds it.
 
+        None as well if the account is due later than in a moment: whoever rings for a reason
+        makes it due.
+
         Takes back what a dead holder left open: every open intent is written down as
         `attempt.lost` and its item made due again (a deletion with a look first). Also moves
         scheduled jobs whose time has come to `running`.

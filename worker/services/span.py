@@ -4,7 +4,7 @@ from worker.services.tools import Tools, off
 
 SHORT = 0.5
 """Seconds in which a slice starts new calls ..."""
-ENOUGH = 50
+ENOUGH = 120
 """... or until there were so many, as they share what the slice costs by itself ..."""
 PATIENT = 2.0
 """... but no longer than this ..."""

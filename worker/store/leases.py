@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Interval, bindparam, case, func, select, update
+from sqlalchemy import Connection, Interval, bindparam, case, func, literal, select, update
 
 from worker.domain.states import ACTIVE, Waiting
 from worker.ports import AccountRow, Job, Lease, WaitingOn
@@ -20,12 +20,20 @@ def is_in_hand(job: Job) -> bool:
     return job.state in ACTIVE or bool(job.stopping)
 
 
+EARLY = timedelta(seconds=5)
+"""An account may be taken so long before it is due, as clocks differ; rings that come earlier are
+echoes of the sweep's: a slice for each would find nothing to do."""
 _MINE = ACCOUNTS.c.name == bindparam("b_account")
 _TIME = ACCOUNTS.c.lease_until.type
 _AT = bindparam("b_now", type_=_TIME)
 _TAKE = (
     update(ACCOUNTS)
-    .where(_MINE, ACCOUNTS.c.lease_until.is_(None) | (ACCOUNTS.c.lease_until <= _AT))
+    .where(
+        _MINE,
+        ACCOUNTS.c.lease_until.is_(None) | (ACCOUNTS.c.lease_until <= _AT),
+        ACCOUNTS.c.next_wake_at.is_(None)
+        | (ACCOUNTS.c.next_wake_at <= bindparam("b_early", type_=_TIME)),
+    )
     .values(
         lease_owner=bindparam("b_owner"),
         lease_token=ACCOUNTS.c.lease_token + 1,
@@ -37,7 +45,12 @@ _TAKE = (
 _PG_AT = func.clock_timestamp()
 _PG_TAKE = (
     update(ACCOUNTS)
-    .where(_MINE, ACCOUNTS.c.lease_until.is_(None) | (ACCOUNTS.c.lease_until <= _PG_AT))
+    .where(
+        _MINE,
+        ACCOUNTS.c.lease_until.is_(None) | (ACCOUNTS.c.lease_until <= _PG_AT),
+        ACCOUNTS.c.next_wake_at.is_(None)
+        | (ACCOUNTS.c.next_wake_at <= _PG_AT + literal(EARLY, Interval())),
+    )
     .values(
         lease_owner=bindparam("b_owner"),
         lease_token=ACCOUNTS.c.lease_token + 1,
@@ -77,14 +90,15 @@ _WAITS = (
 def take(
     conn: Connection, account: str, owner: str, length: timedelta
 ) -> tuple[Lease, AccountRow] | None:
-    """Lock the account and take its lease; None if there is none, or somebody holds it."""
+    """Lock the account and take its lease; None if it is not due, or somebody holds it."""
     given = {"b_account": account, "b_owner": owner}
     # One round trip where it counts; on SQLite asking for the time costs none.
     if conn.dialect.name == "postgresql":
         row = conn.execute(_PG_TAKE, {**given, "b_length": length}).one_or_none()
     else:
         now = db_now(conn)
-        row = conn.execute(_TAKE, {**given, "b_now": now, "b_until": now + length}).one_or_none()
+        times = {"b_now": now, "b_early": now + EARLY, "b_until": now + length}
+        row = conn.execute(_TAKE, {**given, **times}).one_or_none()
     if row is None:
         return None
     lease = Lease(

@@ -334,13 +334,14 @@ async def test_books_that_are_lost_twice_in_a_row_close_the_gate() -> None:
 
 @pytest.mark.parametrize(
     ("others_wait", "takes", "calls"),
-    [(True, 0.3, 7), (True, 0.02, 50), (True, 0.005, 100), (False, 0.3, 14), (False, 0.02, 100)],
+    [(True, 0.3, 7), (True, 0.01, 120), (True, 0.004, 125), (False, 0.3, 14), (False, 0.02, 200)],
 )
 async def test_a_slice_is_short_or_makes_few_calls_and_longer_only_while_it_is_alone(
     *, others_wait: bool, takes: float, calls: int
 ) -> None:
-    items = [an_item(n) for n in range(1, 151)]
-    bench = Bench(script=always(OK), items=items, facts=ONE_AT_A_TIME)
+    items = [an_item(n) for n in range(1, 251)]
+    facts = some_facts(purses=(a_purse(in_flight=1, windows=()),))
+    bench = Bench(script=always(OK), items=items, facts=facts)
     bench.store.others_wait = others_wait
     bench.on_call = lambda _: bench.clock.advance(timedelta(seconds=takes))
 
