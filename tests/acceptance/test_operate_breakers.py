@@ -227,6 +227,7 @@ async def test_the_rest_waits_after_a_canary_that_went_well(room: Rooms) -> None
         assert left is not None
         assert left > here.stage.desk.jobs.now() + timedelta(minutes=55)
         here.sql("UPDATE jobs SET canary_until = '2020-01-01 00:00:00.000000'")
+        here.sql("UPDATE accounts SET next_wake_at = '2020-01-01 00:00:00.000000'")
         assert (await here.stage.finished(job.id)).state is JobState.SUCCEEDED
         assert await here.gone() == set(ids)
 
