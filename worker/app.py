@@ -18,7 +18,7 @@ from worker.bootstrap import Desk
 from worker.config.broker import amqp_tls, without_tls
 from worker.config.settings import Settings
 from worker.domain.errors import BulkdelError
-from worker.hearing import Hearing, is_deaf, is_worker
+from worker.hearing import Hearing, at_loss, is_deaf, is_worker
 from worker.messages import drop_unreadable
 from worker.runtime import VERSION, Runtime, spare_the_collector
 from worker.telemetry import adopt_libraries, configure, logger, tell
@@ -107,9 +107,12 @@ def runtime() -> Runtime:
 
 
 class Repeated(threading.Thread):
-    """Does something every few seconds until it is told to stop; an error never ends it."""
+    """Does something every few seconds until it is told to stop; an error never ends it.
 
-    def __init__(self, name: str, every: timedelta, what: Callable[[], object]) -> None:
+    Without a time it is done once.
+    """
+
+    def __init__(self, name: str, every: timedelta | None, what: Callable[[], object]) -> None:
         super().__init__(name=name, daemon=True)
         self._every = every
         self._what = what
@@ -123,7 +126,7 @@ class Repeated(threading.Thread):
                 log.warning("repeated.failed", name=self.name, what=error.what, fix=error.fix)
             except Exception:
                 log.exception("repeated.broken", name=self.name)
-            if self._stop.wait(self._every.total_seconds()):
+            if self._every is None or self._stop.wait(self._every.total_seconds()):
                 return
 
     def stop(self) -> None:
@@ -166,6 +169,13 @@ def _start(**_: object) -> None:
     if settings.sweep_seconds:
         every = timedelta(seconds=settings.sweep_seconds)
         _repeat("sweep", every, lambda: runtime().sweep(every))
+        at_loss(lambda: _sweep_after_loss(every))
+
+
+def _sweep_after_loss(every: timedelta) -> None:
+    """Wake what the lost messages would have, and not at the next sweep."""
+    if _repeated:  # else this process ends, and hangs up by itself
+        Repeated("sweep after a loss", None, lambda: runtime().sweep_after_loss(every)).start()
 
 
 @signals.beat_init.connect
@@ -179,6 +189,7 @@ def _stop(**_: object) -> None:
     log.info("worker.stopping", host=socket.gethostname(), pid=os.getpid())
     for thread in _repeated:
         thread.stop()
+    _repeated.clear()
     if runtime.cache_info().currsize:
         runtime().start_nothing()
 

@@ -5,11 +5,13 @@ worker that had work must wake itself.
 """
 
 import threading
+from collections.abc import Callable
 
 from celery import bootsteps
 
 _began = threading.Event()
 _deaf = threading.Event()
+_at_loss: list[Callable[[], object]] = []
 
 
 def is_worker() -> bool:
@@ -20,6 +22,11 @@ def is_worker() -> bool:
 def is_deaf() -> bool:
     """Whether it has listened, and the broker is gone."""
     return _deaf.is_set()
+
+
+def at_loss(call: Callable[[], object]) -> None:
+    """Have this called each time the broker is lost: messages in its memory or ours went along."""
+    _at_loss.append(call)
 
 
 class Hearing(bootsteps.StartStopStep):
@@ -33,3 +40,5 @@ class Hearing(bootsteps.StartStopStep):
 
     def stop(self, parent: object) -> None:  # noqa: ARG002  as Celery calls it
         _deaf.set()
+        for call in _at_loss:
+            call()

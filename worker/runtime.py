@@ -51,6 +51,8 @@ TASK_LIMIT = 4.6
 """Seconds after which a task returns although calls of its slice are still in flight."""
 RING_WITHIN = timedelta(seconds=60)
 """Longer waits are the sweep's: a message with a countdown lives in a worker's memory."""
+LOSS_LASTS = timedelta(seconds=1)
+"""All processes that lose the broker within this time lose the same one."""
 LEASE_MARGIN = timedelta(seconds=15)
 """A lease outlives the longest call by this; it is renewed every few seconds."""
 DRAIN = 25.0
@@ -208,11 +210,18 @@ class Runtime:
         lease = timedelta(seconds=every.total_seconds() * 0.95)
         if not presence.take_named_lease(db, presence.SWEEP, self.owner, lease):
             return 0
-        rung = sweep(
-            Accounts(db), self.desk.jobs, self._sweep_bell, every=every, is_mine=lambda: True
-        )
+        rung = self._ring_due(every)
         self.policies.watch()
         return rung
+
+    def sweep_after_loss(self, every: timedelta) -> int:
+        """One sweep beside the others, as messages were lost; one process is enough."""
+        is_mine = presence.take_named_lease(self.desk.db, presence.LOSS, self.owner, LOSS_LASTS)
+        return self._ring_due(every) if is_mine else 0
+
+    def _ring_due(self, every: timedelta) -> int:
+        accounts, bell = Accounts(self.desk.db), self._sweep_bell
+        return sweep(accounts, self.desk.jobs, bell, every=every, is_mine=lambda: True)
 
     def beat(self, role: str) -> None:
         """Say that this process is alive."""

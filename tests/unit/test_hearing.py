@@ -1,5 +1,6 @@
 """A worker that lost its broker wakes itself."""
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -15,8 +16,13 @@ class Runtime:
     def __init__(self) -> None:
         self.begun: list[tuple[str, timedelta]] = []
 
+        self.swept = threading.Event()
+
     def begin_later(self, account: str, after: timedelta) -> None:
         self.begun.append((account, after))
+
+    def sweep_after_loss(self, _every: timedelta) -> None:
+        self.swept.set()
 
 
 @pytest.fixture
@@ -44,6 +50,7 @@ def step() -> Iterator[hearing.Hearing]:
     yield hearing.Hearing(None)
     hearing._began.clear()
     hearing._deaf.clear()
+    hearing._at_loss.clear()
 
 
 @pytest.fixture
@@ -82,6 +89,31 @@ def test_a_worker_that_hears_again_is_sent_messages_again(
     bell.ring("acme", SOON)
 
     assert (sent, own.begun) == (["acme"], [])
+
+
+def test_a_worker_that_lost_its_messages_sweeps_at_once(
+    step: hearing.Hearing, own: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_repeated", [object()])
+    hearing.at_loss(lambda: app._sweep_after_loss(SOON))
+
+    step.start(None)
+    assert not own.swept.is_set()
+    step.stop(None)
+
+    assert own.swept.wait(5)
+
+
+def test_a_worker_that_ends_sweeps_no_more(
+    step: hearing.Hearing, own: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_repeated", [])
+    hearing.at_loss(lambda: app._sweep_after_loss(SOON))
+
+    step.start(None)
+    step.stop(None)
+
+    assert not own.swept.wait(0.2)
 
 
 def test_a_command_never_works_an_account_itself(

@@ -18,6 +18,7 @@ from worker.store.engine import Database, now
 from worker.store.models import Base
 
 SWEEP = "sweep"
+LOSS = "sweep after a loss"
 VERIFIED = "audit.verified"
 _DEPLOYMENT = "deployment"
 _TOO_LONG = 10
