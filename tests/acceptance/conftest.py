@@ -33,6 +33,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in too_long]
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where xdist would tear a group apart, and start its deployment in every process."""
+    if session.config.getoption("loadgroup", default=False):
+        apart = [i.nodeid for i in session.items if _is_in_group(i) and "@" not in i.nodeid]
+        if apart:
+            raise pytest.UsageError(f"this pytest-xdist cannot keep {apart[0]} with its group")
+
+
+def _is_in_group(item: pytest.Item) -> bool:
+    return item.get_closest_marker("xdist_group") is not None
+
+
 def _keep_together(item: pytest.Item) -> None:
     """Let all tests of a shared deployment run in one process, so that it is started once."""
     kind = getattr(item, "callspec", None) and item.callspec.params.get("stack")  # type: ignore[attr-defined]  # pytest's own
