@@ -13,8 +13,8 @@ LANES ?= 4
 # The tests of the decisions; `test` measures their coverage alone, as measuring all takes minutes.
 CORE := tests/unit/domain tests/unit/services tests/unit/store tests/unit/cli tests/unit/cli_ops
 
-# Tests run in so many processes. Acceptance tests wait more than they work; those of one shared
-# deployment stay together. `make accept` measures, so it runs one after the other.
+# Tests run in so many processes. Acceptance tests wait more than they work; those of a file with a
+# deployment of its own stay together. `make accept` measures, so it runs one after the other.
 SPREAD := -n auto --dist worksteal
 WAITING := 4
 

@@ -20,13 +20,12 @@ ON_SERVICES_ALONE = frozenset({"test_control", "test_guards", "test_kills", "tes
 _numbers = count(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks which tests are to be kept together
+@pytest.hookimpl(tryfirst=True)  # before pytest looks which tests have which mark
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Everything in this folder is an acceptance test; some of it only at full length."""
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.acceptance)
-            _keep_together(item)
     if not config.getoption("--full"):
         too_long = [item for item in items if _is_for_full_length_alone(item)]
         config.hook.pytest_deselected(items=too_long)
@@ -43,13 +42,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _is_in_group(item: pytest.Item) -> bool:
     return item.get_closest_marker("xdist_group") is not None
-
-
-def _keep_together(item: pytest.Item) -> None:
-    """Let all tests of a shared deployment run in one process, so that it is started once."""
-    kind = getattr(item, "callspec", None) and item.callspec.params.get("stack")  # type: ignore[attr-defined]  # pytest's own
-    if kind is not None:
-        item.add_marker(pytest.mark.xdist_group(str(kind)))
 
 
 def _is_for_full_length_alone(item: pytest.Item) -> bool:

@@ -57,7 +57,6 @@ def _runs_to_its_end(site: Site) -> None:
     site.judge(job)
 
 
-@pytest.mark.xdist_group(str(Kind.POSTGRES))
 def test_no_task_runs_longer_than_five_seconds_however_slow_the_provider(stacks: Stacks) -> None:
     stack = stacks.running(Kind.POSTGRES)
     for site in a_site(stack):

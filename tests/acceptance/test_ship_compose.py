@@ -19,7 +19,7 @@ from tests.acceptance.site import CHILDREN, Site
 from tests.acceptance.waiting import eventually
 from worker.store import migrate
 
-pytestmark = pytest.mark.number("ship-3")
+pytestmark = [pytest.mark.number("ship-3"), pytest.mark.xdist_group("compose")]
 
 NEXT_MIGRATION = '''
 """What the release after this one might add."""

@@ -15,7 +15,7 @@ from tests.acceptance.waiting import eventually
 from worker.processes import Child, spawn
 from worker.store import migrate
 
-pytestmark = pytest.mark.number("ship-1")
+pytestmark = [pytest.mark.number("ship-1"), pytest.mark.xdist_group("wheel")]
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""

@@ -14,7 +14,12 @@ from tests.acceptance.stack import Kind, Stack, a_stack
 from tests.acceptance.systems import ZOHO_V4, Consent, with_oauth
 from tests.acceptance.waiting import eventually
 
-pytestmark = [pytest.mark.number("systems-5"), ON_SERVICES, pytest.mark.timeout(3000)]
+pytestmark = [
+    pytest.mark.number("systems-5"),
+    ON_SERVICES,
+    pytest.mark.timeout(3000),
+    pytest.mark.xdist_group("oauth"),
+]
 
 PROCESSES = 8
 FRESH = 0.88
