@@ -9,7 +9,7 @@ WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 RUN python -m venv /opt/bulkdel
 COPY requirements.lock ./
-RUN /opt/bulkdel/bin/pip install --require-hashes -r requirements.lock
+RUN /opt/bulkdel/bin/pip install --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE celeryconfig.py ./
 COPY migrations migrations
 COPY worker worker
@@ -17,7 +17,7 @@ RUN /opt/bulkdel/bin/pip install --no-index --no-deps --no-build-isolation .
 
 FROM build AS build-flower
 COPY requirements-flower.lock ./
-RUN /opt/bulkdel/bin/pip install --require-hashes -r requirements-flower.lock
+RUN /opt/bulkdel/bin/pip install --require-hashes --no-deps -r requirements-flower.lock
 
 FROM ${PYTHON} AS run
 RUN useradd --system --uid 10001 --home-dir /var/lib/bulkdel --create-home bulkdel

@@ -102,9 +102,11 @@ $(MADE):
 	  { echo "setup: '$(PYTHON) -m venv' failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	@touch $@
 
+# A lock names every package it needs; left to look for more, pip stumbles over a newer release of
+# one that is asked for with an extra.
 $(LOCKED): requirements.lock $(MADE)
 	@echo "setup: installing the packages of requirements.lock"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
 	@touch $@
 
 # Its build tools are in the lock, so nothing is fetched here that has no hash.
@@ -115,5 +117,5 @@ $(INSTALLED): pyproject.toml $(LOCKED)
 
 $(DEV): requirements-dev.lock $(LOCKED)
 	@echo "setup: installing the packages of requirements-dev.lock"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@
