@@ -346,6 +346,38 @@ async def test_who_waits_as_told_gets_a_useful_batch(bench: Bench) -> None:
     assert len(batch.permits) == 2
 
 
+async def test_who_wants_none_is_told_how_long_there_is_none(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(3, 300 * MS), in_flight=3)
+    await bench.call(purse, times=2)
+
+    roomy = await bench.take(purse, want=0)
+    await bench.call(purse)
+    full = await bench.take(purse, want=0)
+
+    assert (roomy.wait, roomy.reason) == (None, None)
+    assert full.wait is not None
+    assert (full.permits, full.reason) == ((), WaitReason.RATE)
+    await bench.pass_time(full.wait)
+    assert (await bench.take(purse, want=0)).wait is None
+
+
+async def test_calls_that_were_answered_together_are_waited_for_together(bench: Bench) -> None:
+    purse = await bench.of(windows=windows(10, 2_000 * MS), in_flight=10)
+    out = (await bench.take(purse, want=10)).permits
+    await bench.give(purse, *out[:4])
+    await bench.pass_time(2 * MS)
+    await bench.give(purse, *out[4:6])
+    await bench.pass_time(300 * MS)
+    await bench.give(purse, *out[6:])
+
+    grant = await bench.take(purse, want=1)
+
+    assert purse.useful_batch() == 1
+    assert grant.wait is not None
+    await bench.pass_time(grant.wait)
+    assert len((await bench.take(purse, want=10)).permits) == 6
+
+
 async def test_every_window_of_a_purse_holds(bench: Bench) -> None:
     both = (Window(calls=2, per=150 * MS), Window(calls=3, per=timedelta(minutes=1)))
     purse = await bench.of(windows=both)
@@ -837,8 +869,13 @@ class AnyOrder(RuleBasedStateMachine):
     def take(self, want: int) -> None:
         exchange = self.gate.exchange([self.purse], back=(), want=want, lease=self.lease)
         grant = self.runner.run(exchange)
-        assert (grant.wait is None) == (len(grant.permits) == want)
-        self.out += [(self.clock.at, permit) for permit in grant.permits]
+        if want:
+            assert (grant.wait is None) == (len(grant.permits) == want)
+            self.out += [(self.clock.at, permit) for permit in grant.permits]
+        else:
+            there_were = len(self.out)
+            self.take(want=1)
+            assert (grant.wait is None) == (len(self.out) > there_were)
 
     @precondition(lambda self: bool(self.out))
     @rule(which=st.integers(min_value=0), used=st.booleans(), when=st.floats(0, 1))

@@ -129,7 +129,7 @@ class WaitReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What the gate gave, and when to ask again if it gave less than was wanted."""
+    """What the gate gave, and when to ask again if it gave less, or would give nothing now."""
 
     permits: tuple[Permit, ...] = ()
     wait: timedelta | None = None  # until a useful batch is back; set with a reason

@@ -10,6 +10,7 @@ local IN_FLIGHT_WAIT = 50000 -- a call that is out ends about this soon
 local UNUSED_WAIT = 1000000 -- a permit nobody uses comes back after this at the latest
 local EASED_LEAST = 0.0625 -- of the limits: so much is granted at least after many halvings
 local EASED_BACK = 0.1 / 60000000 -- of the limits, that come back with every microsecond
+local TOGETHER = 0.005 -- of a window: entries that leave it within this are waited for as one
 local LONG = 3600000000 -- what is given anew later than this is a quota of the day
 local KEEP = 60000000 -- how long a return is remembered at least, to know it if it comes twice
 
@@ -160,14 +161,17 @@ local function limits_of(purse)
   return limits
 end
 
--- When enough entries have left the window for a useful batch. Those that are out now leave it
--- later than all of them, so the last entry is the latest that can be told.
+-- When enough entries have left the window for a useful batch, and those that follow them at once:
+-- calls that were made together come back together, and are worth one slice. Those that are out now
+-- leave it later than all of them, so the last entry is the latest that can be told.
 local function batch_is_back(purse, limit, granted)
   local leaving = math.min(purse.batch - (limit.free - granted), limit.used)
   local entry = redis.call(
     'ZRANGEBYSCORE', purse.log, limit.since, '+inf', 'WITHSCORES', 'LIMIT', leaving - 1, 1
   )
-  return tonumber(entry[2]) + limit.per + 1
+  local together = text(tonumber(entry[2]) + limit.per * TOGETHER)
+  local last = redis.call('ZREVRANGEBYSCORE', purse.log, together, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  return tonumber(last[2]) + limit.per + 1
 end
 
 -- Only a limit that is used up makes anybody wait, and while permits that are out hold some of
@@ -248,10 +252,13 @@ function verbs.exchange()
       redis.call('ZADD', purse.flight, ends, request.batch .. '-' .. number)
     end
   end
-  if granted >= request.want then
+  if granted >= request.want and request.want > 0 then
     return { 'ok', text(now), granted }
   end
   local longest = longest_wait(purses, granted)
+  if longest.wait == 0 then
+    return { 'ok', text(now), granted }
+  end
   return {
     'ok', text(now), granted, text(longest.wait), longest.reason, longest.name, longest.detail,
   }

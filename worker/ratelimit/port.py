@@ -41,7 +41,7 @@ class Gate(Protocol):
         lease's end, so the lease is longer than the call's deadline. One handed back unused
         leaves no trace. Handing back twice does no harm. What a return says is left bounds what
         its first purse grants until more is given; the newest word counts, less the calls since
-        whose returns said nothing.
+        whose returns said nothing. Whoever wants none is told how long there would be none.
 
         Raises GateClosed when the books cannot be asked (what was asked may still have happened:
         hand the same permits back again), and GateEmpty when they must be rebuilt first (nothing

@@ -21,6 +21,7 @@ _SCRIPT = Path(__file__).with_name("gate.lua").read_text(encoding="utf-8")
 _SCRIPT_NAME = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_GRANTED = 3  # words of an answer that says no more than how many
 
 _Answer = list[Any]
 
@@ -66,7 +67,7 @@ class RedisGate:
         answer = await self._ask(purses, request, back=back)
         granted = int(answer[2])
         permits = tuple(Permit(id=f"{batch}-{n + 1}", purses=names) for n in range(granted))
-        if granted == want:
+        if len(answer) == _GRANTED:
             return Grant(permits=permits)
         wait, reason, purse, detail = answer[3:]
         return Grant(

@@ -11,6 +11,7 @@ from worker.ratelimit.port import GateClosed, GateEmpty, names_of
 IN_FLIGHT_WAIT = timedelta(milliseconds=50)
 UNUSED_WAIT = timedelta(seconds=1)
 EASED_LEAST, EASED_BACK = 0.0625, 0.1  # the share of the limits; what comes back in a minute
+TOGETHER = 0.005  # of a window: entries that leave it within this are waited for as one
 LONG = timedelta(hours=1)  # what is given anew later than this is a quota of the day
 KEEP = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -69,7 +70,10 @@ class CountingGate:
         permits = self._grant(granted, names, now)
         for book in books:
             book.flight.update({permit.id: now + lease for permit in permits})
-        return Grant(permits=permits) if granted == want else _told(permits, limits, now)
+        full = [limit for limit in limits if limit.free <= granted]
+        if (want and granted == want) or not full:
+            return Grant(permits=permits)
+        return _told(permits, full, now)
 
     async def close(
         self,
@@ -262,7 +266,8 @@ def _of_window(purse: Purse, window: Window, book: _Book, now: datetime, *, limi
 
     def opens_at(granted: int) -> datetime:
         leaving = min(purse.useful_batch() - (free - granted), len(inside))
-        return inside[leaving - 1] + window.per + _TICK
+        together = inside[leaving - 1] + window.per * TOGETHER
+        return max(at for at in inside if at <= together) + window.per + _TICK
 
     return _Limit(
         purse=purse.name,
@@ -274,8 +279,7 @@ def _of_window(purse: Purse, window: Window, book: _Book, now: datetime, *, limi
     )
 
 
-def _told(permits: tuple[Permit, ...], limits: Sequence[_Limit], now: datetime) -> Grant:
-    full = (limit for limit in limits if limit.free <= len(permits))
+def _told(permits: tuple[Permit, ...], full: Sequence[_Limit], now: datetime) -> Grant:
     waits = [(*_wait(limit, len(permits), now), limit) for limit in full]
     wait, reason, limit = max(waits, key=lambda each: each[0])
     detail = limit.detail if reason is WaitReason.CLOSED else ""
