@@ -28,7 +28,7 @@ AT_REST = and_(
 """Items of which no call is under way, and none was sent whose answer was lost."""
 
 
-def after_timer(job_id: str) -> ColumnElement[bool]:
+def after_timer(job_id: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Items that may go now in a job that stops the timer first: it alone, until it has ended."""
     timer = ITEMS.alias("timer")
     runs = exists().where(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -9,8 +10,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     or_,
@@ -32,7 +35,7 @@ from worker.store.among import among
 from worker.store.base import MOST_ID
 from worker.store.cascade import SettledItem
 from worker.store.chain import append, lock_heads
-from worker.store.engine import Database, clock
+from worker.store.engine import Database
 from worker.store.engine import now as db_now
 from worker.store.models import AUDIT, HOLDS, ITEMS, JOBS
 from worker.store.rows import PLAN, item_of
@@ -47,6 +50,11 @@ _PROMISED = tuple(state.value for state in HOLDING - {JobState.AWAITING_CONFIRMA
 def _live(now: datetime | ColumnElement[Any]) -> ColumnElement[bool]:
     unended = or_(HOLDS.c.expires_at.is_(None), HOLDS.c.expires_at > now)
     return and_(HOLDS.c.removed_at.is_(None), unended)
+
+
+def holds_any(account: ColumnElement[str], now: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether anything of an account is held at that time, as a column `is_held`."""
+    return exists().where(HOLDS.c.account == account, _live(now)).label("is_held")
 
 
 _HELD = select(HOLDS.c.external_id).where(
@@ -186,12 +194,20 @@ def hold_of(row: Row[Any]) -> Hold:
 
 
 def _read(conn: Connection, account: str) -> Holds:
-    rows = conn.execute(
-        select(HOLDS)
-        .where(HOLDS.c.account == account, _live(clock(conn)))
-        .order_by(HOLDS.c.id.desc())
-    )
+    given: dict[str, Any] = {"b_account": account}
+    is_server = conn.dialect.name == "postgresql"
+    if not is_server:
+        given["b_now"] = db_now(conn)
+    rows = conn.execute(_all_live(by_server=is_server), given)
     return Holds(by_id={row.external_id: hold_of(row) for row in rows})
+
+
+@cache
+def _all_live(*, by_server: bool) -> Select[Any]:
+    """An account's holds, the newest first; by the server's clock where that is free."""
+    at = func.clock_timestamp() if by_server else bindparam("b_now", type_=HOLDS.c.expires_at.type)
+    mine = HOLDS.c.account == bindparam("b_account")
+    return select(HOLDS).where(mine, _live(at)).order_by(HOLDS.c.id.desc())
 
 
 def _ids(item: Item) -> tuple[str, str]:

@@ -1,9 +1,12 @@
 """What a lease holder reads and writes: the lease, the group commit, the items due."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, select, update
 
 from worker.domain.audit import job_chain
 from worker.domain.breakers import Breakers
@@ -19,18 +22,18 @@ from worker.store.chain import append, lock_heads
 from worker.store.changes import write_items
 from worker.store.engine import Database
 from worker.store.engine import now as db_now
-from worker.store.holds import held_jobs
+from worker.store.holds import held_jobs, holds_any
 from worker.store.leases import IN_HAND, is_in_hand
 from worker.store.listings import write_listing
 from worker.store.models import ITEMS, JOBS
 from worker.store.planned import insert_children, insert_found
 from worker.store.rows import change_values, item_of, job_of
-from worker.store.turns import not_before_canary
+from worker.store.turns import NO_CHUNK, state_is
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
 _JOBS = (
-    select(JOBS)
+    select(JOBS, holds_any(JOBS.c.account, bindparam("b_now", type_=JOBS.c.start_at.type)))
     .where(
         JOBS.c.account == bindparam("b_account"),
         IN_HAND | among(JOBS.c.id, "b_ids"),
@@ -42,6 +45,52 @@ _OPEN = (
     .where(among(ITEMS.c.id, "b_ids"), ITEMS.c.state.in_(_OPENABLE))
     .values(state=ItemState.SENT.value, token=bindparam("b_token"), due_at=None)
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """Which items of a job may go now, by the rules that hold for all of them."""
+
+    step: Step | None  # this step alone
+    chunks: bool  # what goes by chunks may go
+    canary: bool  # new ones up to the canary's last alone
+    timer: bool  # the timer goes before all
+
+
+def _turn_of(job: Job) -> _Turn:
+    plans = job.state is JobState.PLANNING
+    alone = Step.READ if plans else Step.LOOK if job.stopping else None
+    return _Turn(
+        step=alone,
+        chunks=alone is not None or job.bulk.may_go,
+        canary=alone is None and job.canary_position is not None,
+        timer=job.options.stop_timer and not plans,
+    )
+
+
+@cache
+def _statements(turn: _Turn) -> tuple[Select[Any], Select[Any]]:
+    """Items that came back and are due, and new ones; what is the same of them is made once."""
+    job = bindparam("b_job", type_=ITEMS.c.job_id.type)
+    which = [ITEMS.c.job_id == job]
+    if turn.step is not None:
+        which.append(ITEMS.c.step == turn.step.value)
+    if not turn.chunks:
+        which.append(NO_CHUNK)
+    if turn.timer:
+        which.append(cascade.after_timer(job))
+    now = bindparam("b_now", type_=ITEMS.c.due_at.type)
+    # States stand in the text, so that the partial indexes fit whatever is planned for.
+    back = select(ITEMS).where(*which, state_is(ItemState.DEFERRED, ItemState.VERIFYING))
+    if turn.canary:
+        which.append(ITEMS.c.position <= bindparam("b_position"))
+    fresh = select(ITEMS).where(*which, state_is(ItemState.PENDING))
+    most = bindparam("b_limit", type_=Integer())
+    order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
+    return (
+        back.where(ITEMS.c.due_at <= now).order_by(ITEMS.c.due_at).limit(most),
+        fresh.order_by(*order).limit(most),
+    )
 
 
 class SqlWorkStore:
@@ -70,18 +119,18 @@ class SqlWorkStore:
             heard, lease = lease.bell, fence(conn, lease, length)
             if lease.bell != heard:  # somebody brought work while this slice was at it
                 takeover.start_due_jobs(conn, lease)
-            jobs = _jobs(conn, lease.account, {one.job_id for one in batch.done})
+            jobs, is_held = _looked_up(conn, lease, {one.job_id for one in batch.done})
             if batch.done:
                 settled = _settle_done(conn, lease, batch.done, jobs, self._ranks)
                 if brakes.watch(conn, lease, jobs, (batch.done, settled), self._breakers):
-                    jobs = _jobs(conn, lease.account)
-            held = held_jobs(conn, lease.account, batch.opens, lease.now)
+                    jobs = _jobs(conn, lease)
+            held = held_jobs(conn, lease.account, batch.opens, lease.now) if is_held else set()
             shut = {job.id for job in jobs.values() if job.opens_at(lease.now) > lease.now}
             opened = [item.id for item in batch.opens if _may_go(item, jobs, held, shut)]
             listing = [one for one in batch.listing if _may_list(jobs.get(one))]
             _open(conn, lease, opened, listing)
             if any(one.listing for one in batch.done):
-                jobs = _jobs(conn, lease.account)
+                jobs = _jobs(conn, lease)
             left = (frozenset(opened), frozenset(listing))
             in_hand = [job for job in jobs.values() if is_in_hand(job)]
             return Committed(lease=lease, jobs=in_hand, opened=left[0], listing=left[1])
@@ -90,32 +139,12 @@ class SqlWorkStore:
         """Items due now: those that came back first, then new ones in order."""
         if job.opens_at(lease.now) > lease.now:
             return []
-        due = select(ITEMS).where(
-            ITEMS.c.job_id == job.id, ITEMS.c.state.in_(_LATER), ITEMS.c.due_at <= lease.now
-        )
-        ready = select(ITEMS).where(ITEMS.c.job_id == job.id, ITEMS.c.state == "pending")
-        if job.state is JobState.PLANNING or job.stopping:
-            step = Step.READ if job.state is JobState.PLANNING else Step.LOOK
-            due, ready = (
-                due.where(ITEMS.c.step == step.value),
-                ready.where(ITEMS.c.step == step.value),
-            )
-        else:
-            due, ready = (
-                due.where(not_before_canary(job.bulk)),
-                ready.where(not_before_canary(job.bulk)),
-            )
-            if job.canary_position is not None:
-                ready = ready.where(ITEMS.c.position <= job.canary_position)
-        if job.options.stop_timer and job.state is not JobState.PLANNING:
-            due = due.where(cascade.after_timer(job.id))
-            ready = ready.where(cascade.after_timer(job.id))
+        back, fresh = _statements(_turn_of(job))
+        given = {"b_job": job.id, "b_now": lease.now, "b_position": job.canary_position}
         with self._db.glance() as conn:
-            found = list(conn.execute(due.order_by(ITEMS.c.due_at).limit(limit)))
-            order = (ITEMS.c.position, ITEMS.c.rank, ITEMS.c.id)
-            rest = ready.order_by(*order).limit(limit - len(found))
+            found = list(conn.execute(back, {**given, "b_limit": limit}))
             if len(found) < limit:
-                found += conn.execute(rest)
+                found += conn.execute(fresh, {**given, "b_limit": limit - len(found)})
         return [item_of(row) for row in found]
 
     def children(self, item_ids: Sequence[int]) -> dict[int, frozenset[tuple[str, str]]]:
@@ -144,7 +173,7 @@ class SqlWorkStore:
         """Write calls down whose lease was lost meanwhile: they count, their outcome does not."""
         with self._db.write() as conn:
             lock_account(conn, lease.account)
-            jobs = _jobs(conn, lease.account, {one.job_id for one in done})
+            jobs = _jobs(conn, lease, {one.job_id for one in done})
             append(conn, [entries.of_late(one, jobs[one.job_id], lease) for one in done])
 
     def give_lease(
@@ -167,10 +196,18 @@ class SqlWorkStore:
             return None if wake is None else max(wake - now, timedelta(0))
 
 
-def _jobs(conn: Connection, account: str, ids: Collection[str] = ()) -> dict[str, Job]:
+def _jobs(conn: Connection, lease: Lease, ids: Collection[str] = ()) -> dict[str, Job]:
     """The jobs of an account that a worker has in hand, the most urgent first, and those named."""
-    rows = conn.execute(_JOBS, {"b_account": account, "b_ids": list(ids)})
-    return {row.id: job_of(row) for row in rows}
+    return _looked_up(conn, lease, ids)[0]
+
+
+def _looked_up(
+    conn: Connection, lease: Lease, ids: Collection[str]
+) -> tuple[dict[str, Job], bool]:
+    """The same, and whether anything of their account is held now."""
+    given = {"b_account": lease.account, "b_ids": list(ids), "b_now": lease.now}
+    rows = conn.execute(_JOBS, given).all()
+    return {row.id: job_of(row) for row in rows}, any(row.is_held for row in rows)
 
 
 def _settle_done(
