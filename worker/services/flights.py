@@ -29,7 +29,10 @@ class Flights:
 
     tools: Tools
     started: int = 0
-    _open: list[Flight] = field(default_factory=list)
+    _open: dict[Flight, None] = field(default_factory=dict)  # in the order of their start
+    _back: list[Flight] = field(default_factory=list)  # those of them that nobody took in yet
+    _awaited: int = 0  # so many back end the wait
+    _reached: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
         return len(self._open)
@@ -45,7 +48,9 @@ class Flights:
     ) -> None:
         """Send a call whose intent was committed with the lease as `renewed`."""
         task = asyncio.create_task(self._send(work.call, renewed))
-        self._open.append(Flight(work=work, job=job, permit=permit, task=task, known=known))
+        flight = Flight(work=work, job=job, permit=permit, task=task, known=known)
+        self._open[flight] = None
+        task.add_done_callback(lambda _: self._came_back(flight))
         self.started += 1
 
     async def _send(self, call: Call, renewed: float) -> Answer:
@@ -62,23 +67,48 @@ class Flights:
     async def landed(self, *, within: float, patience: float, share: float) -> list[Flight]:
         """Wait for the first call to come back (seconds), and for a few more of its wave.
 
+        Returns those that are back, in the order of their start.
+
         One commit for many costs little more than one for one. For the others it waits no longer
         than `patience` (seconds) and this share of the time that the slowest so far took.
         """
-        tasks = [flight.task for flight in self._open]
-        back, out = await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
-        if out and back:
-            slowest = max(task.result().duration for task in back)
-            await asyncio.wait(out, timeout=min(patience, slowest.total_seconds() * share))
-        return [flight for flight in self._open if flight.task.done()]
+        if not self._back:
+            await self._until(1, within)
+        if self._back:
+            slowest = max(flight.task.result().duration for flight in self._back)
+            await self._until(len(self._open), min(patience, slowest.total_seconds() * share))
+        back, self._back = set(self._back), []
+        return [flight for flight in self._open if flight in back]
+
+    async def _until(self, count: int, within: float) -> None:
+        """Wait until so many calls are back, but no longer than this (seconds)."""
+        if len(self._back) >= count:
+            return
+        loop = asyncio.get_running_loop()
+        self._awaited, self._reached = count, loop.create_future()
+        timer = loop.call_later(within, self._reach)
+        try:
+            await self._reached
+        finally:
+            timer.cancel()
+            self._reached = None
+
+    def _reach(self) -> None:
+        if self._reached is not None and not self._reached.done():
+            self._reached.set_result(None)
+
+    def _came_back(self, flight: Flight) -> None:
+        self._back.append(flight)
+        if len(self._back) >= self._awaited:
+            self._reach()
 
     def forget(self, flight: Flight) -> None:
         """The call was taken in."""
-        self._open.remove(flight)
+        del self._open[flight]
 
     async def last(self) -> list[tuple[Flight, Answer]]:
         """Wait for all that are still under way, and forget them."""
-        flying, self._open = self._open, []
+        flying, self._open = self._open, {}
         return [(flight, await flight.task) for flight in flying]
 
 

@@ -36,6 +36,7 @@ class Queue:
     tools: Tools
     known: dict[int, frozenset[tuple[str, str]]] = field(default_factory=dict)
     is_dry: bool = False  # nothing is due, and nothing is left to move on
+    is_left: bool = False  # calls were forgotten that could have left
     _works: deque[Work] = field(default_factory=deque)
     _under_way: dict[str, int] = field(default_factory=dict)  # calls by job
     _looked: float = float("-inf")
@@ -56,7 +57,8 @@ class Queue:
         self._look_again()
 
     def clear(self) -> None:
-        """Forget what has not left."""
+        """Forget what has not left: another slice makes these calls."""
+        self.is_left = self.is_left or bool(self._works)
         self._works.clear()
 
     def share(self) -> None:
@@ -84,7 +86,7 @@ class Queue:
         """Load due work of all jobs once the queue is empty."""
         if self._works or self.tools.clock() - self._looked < POLL:
             return
-        self._looked, self.is_dry = self.tools.clock(), True
+        self._looked, self.is_dry, self.is_left = self.tools.clock(), True, False
         found = [await self._work_of(lease, job) for job in jobs]
         self._works.extend(shared_out(zip(jobs, found, strict=True), self.tools.jitter()))
         if self._works:

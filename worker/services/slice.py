@@ -31,7 +31,7 @@ from worker.services.tools import Tools, off
 
 RENEW = 5.0
 """Seconds after which a lease is renewed even if no call came back."""
-SHARE = 1 / 16
+SHARE = 1 / 4
 """Of the time that a call took: so long others of its wave are waited for."""
 GATE_RETRY = timedelta(seconds=2)
 """How long to wait when the books of the limits cannot be asked."""
@@ -67,6 +67,7 @@ class Slice:
     _took: float = 0.0  # seconds of the last commit
     _failures: int = 0  # calls in a row without an answer
     _is_short: bool = False  # fewer permits were granted than there were places
+    _empty: Grant | None = None  # what the gate said last, if it would have given nothing
     _done: list[Done] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -85,22 +86,23 @@ class Slice:
         time = Span(self.tools, self.lease.account)
         self.permits.share_by(self.jobs.values())
         while True:
-            if await self._goes_on(time):
+            goes_on = await self._goes_on(time)
+            if goes_on:
                 await queue.fill(self.lease, list(self.jobs.values()))
             else:
                 queue.clear()
-            chosen = await self._take(queue)
+            chosen = await self._take(queue, time.room(self.flights.started))
             if self._done or chosen or self.flights:
                 chosen = await self._commit(chosen, queue)
             self._start(chosen, queue)
             if self.flights:
-                await self._collect()
+                await self._collect(hurries=goes_on)
             elif (
                 queue.is_dry
                 or not self._may_start()
                 or not await time.is_left(self.flights.started)
             ):
-                return self._end or Ending()
+                return self._end or self._over(queue)
             else:
                 await self._commit((), queue)  # a job was moved on: look at all of them again
 
@@ -110,15 +112,16 @@ class Slice:
     def _may_start(self) -> bool:
         return self._end is None and not self.stopping.is_set()
 
-    async def _take(self, queue: Queue) -> list[tuple[Work, Permit]]:
+    async def _take(self, queue: Queue, room: int) -> list[tuple[Work, Permit]]:
         """Pair due work with permits; what was not granted stays in the queue."""
         places = (self.tools.facts.in_flight if self.calm else 1) - len(self.flights)
-        want = min(max(places, 0), len(queue)) if self._may_start() else 0
+        want = min(max(places, 0), len(queue), room) if self._may_start() else 0
         try:
             grant = await self.permits.take(want, self.lease.now)
         except GateClosed as closed:
             self._end = self._end or closed_gate(closed)
             return []
+        self._empty = grant if grant.reason is not None else None
         self._is_short = len(grant.permits) < want and grant.reason is not None
         if self._is_short:
             self._stop_for(grant)
@@ -127,8 +130,16 @@ class Slice:
     def _stop_for(self, grant: Grant) -> None:
         if grant.reason is WaitReason.IN_FLIGHT and (self.flights or grant.permits):
             return  # places come back as our own calls do
+        self._end = self._until(grant)
+
+    def _until(self, grant: Grant) -> Ending:
+        """To come again when there are permits."""
         waiting = waiting_for(grant, self.lease.now, self.permits.purses)
-        self._end = Ending(wake_after=grant.wait, waiting=waiting)
+        return Ending(wake_after=grant.wait, waiting=waiting)
+
+    def _over(self, queue: Queue) -> Ending:
+        """Nothing is due, or the time is over: calls left over need permits to come again for."""
+        return self._until(self._empty) if self._empty and queue.is_left else Ending()
 
     async def _commit(
         self, chosen: Sequence[tuple[Work, Permit]], queue: Queue
@@ -171,11 +182,11 @@ class Slice:
             job = self.jobs[work.job_id]
             self.flights.start(work, permit, job, known=queue.known, renewed=self.renewed)
 
-    async def _collect(self) -> None:
+    async def _collect(self, *, hurries: bool) -> None:
         """Wait for the first call to come back, and take in all that have."""
         # Where permits or time are short, and not places, one commit for all that are out will do.
-        hurries = self._may_start() and not self._is_short
-        patience, share = (self._took / 2, SHARE) if hurries else (RENEW, 1.0)
+        hurries = hurries and self._may_start() and not self._is_short
+        patience, share = (self._took, SHARE) if hurries else (RENEW, 1.0)
         for flight in await self.flights.landed(within=RENEW, patience=patience, share=share):
             answer = flight.task.result()
             done = await self._result(flight, answer)

@@ -350,6 +350,35 @@ async def test_a_slice_is_short_or_makes_few_calls_and_longer_only_while_it_is_a
     assert len(bench.provider.calls) == calls
 
 
+@pytest.mark.parametrize(("others_wait", "calls"), [(True, 34), (False, 60)])
+async def test_a_slice_takes_a_part_of_a_window_while_others_wait(
+    *, others_wait: bool, calls: int
+) -> None:
+    items = [an_item(n) for n in range(1, 61)]
+    facts = some_facts(purses=(a_purse(in_flight=1),))
+    bench = Bench(script=always(OK), items=items, facts=facts)
+    bench.store.others_wait = others_wait
+
+    await bench.work()
+
+    assert len(bench.provider.calls) == calls
+
+
+async def test_a_slice_that_took_the_last_permits_comes_again_when_there_are_more() -> None:
+    window = Window(calls=3, per=timedelta(seconds=60))
+    facts = some_facts(purses=(a_purse(in_flight=1, windows=(window,)),))
+    bench = Bench(script=always(OK), facts=facts)
+    bench.store.others_wait = True
+    bench.made = lambda _account, _since: [EPOCH + timedelta(seconds=n) for n in (-30, -20)]
+
+    again = await bench.work()
+
+    assert len(bench.provider.calls) == 1
+    assert again is not None
+    assert timedelta(seconds=30) <= again < timedelta(seconds=31)
+    assert bench.store.waiting["j-1"].code is Waiting.RATE_LIMIT
+
+
 async def test_a_stopping_process_starts_nothing_new() -> None:
     bench = Bench(script=always(OK), facts=ONE_AT_A_TIME)
     bench.on_call = lambda _: bench.stopping.set()
