@@ -63,7 +63,7 @@ lowest: setup $(DEV) ## a whole job with the oldest packages that pyproject.toml
 	@$(BIN)/python -m hatchling build --target wheel --directory build/lowest >/dev/null
 	@PYTHON=$(PYTHON) sh deploy/smoke.sh build/lowest/bulkdel-*.whl lowest-direct
 
-bench: setup ## measure speed against targets and peers (BENCH=name: one of them; QUICK=1: a look)
+bench: setup $(DEV) ## measure speed against targets and peers (BENCH=name: one of them; QUICK=1: a look)
 	@BENCH="$(BENCH)" QUICK="$(QUICK)" $(BIN)/python -m bench
 
 chaos: setup $(DEV) ## strike whole deployments with every fault of the table, and simulate 2,000 histories (35 min)

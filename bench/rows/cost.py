@@ -1,6 +1,8 @@
 """What one item costs: CPU by part, SQL statements, bytes written; and where it goes."""
 
 import json
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +12,17 @@ from bench.scale import Scale
 from bench.servers import REPOSITORY, ids
 from bench.site import Site, a_site, per_item
 from bench.table import Line
+from worker.processes import Child, spawn
 
 NAME = "cost"
 IN_FLIGHT = 50
 PROFILE = REPOSITORY / "bench" / "results" / "profile.txt"
 SHOWN = 12
+RATE = 250
+"""Samples a second."""
+ENDS_WITHIN = 60.0
+FRAME = re.compile(r"\(.*?(\w+)\.py(?::\d+)?\)$")
+"""A frame as py-spy writes it: `name (path/module.py:12)`."""
 
 
 def run(scale: Scale, folder: Path) -> Iterator[Line]:
@@ -42,12 +50,13 @@ def run(scale: Scale, folder: Path) -> Iterator[Line]:
 
 def _sampled(site: Site, items: int) -> Iterator[Line]:
     tally = site.home / "tally.json"
-    PROFILE.parent.mkdir(exist_ok=True)
-    site.start_workers(
-        1, more=("--include", "bench.sampler"), BENCH_TALLY=str(tally), BENCH_PROFILE=str(PROFILE)
-    )
+    site.start_workers(1, more=("--include", "bench.tally"), BENCH_TALLY=str(tally))
+    _job(site, 200)
+    sampler = _sampler(site)
     _job(site, items)
-    site.stop_workers()
+    site.stop_workers()  # which ends the sampler
+    if sampler.wait(ENDS_WITHIN):
+        raise RuntimeError(f"the sampler broke off: see {site.home / 'sampler.log'}")
     statements: list[tuple[str, int]] = json.loads(tally.read_text(encoding="utf-8"))
     total = sum(count for _, count in statements)
     yield _line(
@@ -57,6 +66,15 @@ def _sampled(site: Site, items: int) -> Iterator[Line]:
     )
     where = ", ".join(f"{name} {share:.0%}" for name, share in _where())
     yield _line(f"where its time goes ({PROFILE.name})", where)
+
+
+def _sampler(site: Site) -> Child:
+    """Sample the worker from outside: which of its threads holds the interpreter, and where."""
+    PROFILE.parent.mkdir(exist_ok=True)
+    (worker,) = site.workers
+    command = [str(Path(sys.executable).with_name("py-spy")), "record", "--gil"]
+    command += ["--rate", str(RATE), "--format", "raw", "--output", str(PROFILE)]
+    return spawn([*command, "--pid", str(worker.pid)], extra_env={}, log=site.home / "sampler.log")
 
 
 def _job(site: Site, items: int) -> None:
@@ -73,10 +91,11 @@ def _line(what: str, value: str, **facts: object) -> Line:
 
 
 PARTS = {
-    "database": ("work", "endings", "plans", "accounts", "engine"),
+    "database": ("work", "endings", "plans", "accounts", "holds", "engine"),
     "provider": ("http", "wire"),
     "gate": ("redis_gate",),
     "slice": ("slice", "flights", "execute", "queue", "results"),
+    "the loop and Celery": ("base_events", "loops"),
 }
 
 
@@ -86,7 +105,8 @@ def _where() -> list[tuple[str, float]]:
     part_by_module = {module: part for part, modules in PARTS.items() for module in modules}
     for line in PROFILE.read_text(encoding="utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
-        modules = (frame.partition(":")[0] for frame in reversed(stack.split(";")))
+        found = (FRAME.search(frame) for frame in reversed(stack.split(";")))
+        modules = (frame[1] for frame in found if frame)
         part = next((part_by_module[m] for m in modules if m in part_by_module), "the rest")
         seen[part] += int(count)
     total = sum(seen.values()) or 1
