@@ -10,7 +10,8 @@ local IN_FLIGHT_WAIT = 50000 -- a call that is out ends about this soon
 local UNUSED_WAIT = 1000000 -- a permit nobody uses comes back after this at the latest
 local EASED_LEAST = 0.0625 -- of the limits: so much is granted at least after many halvings
 local EASED_BACK = 0.1 / 60000000 -- of the limits, that come back with every microsecond
-local TOGETHER = 0.005 -- of a window: entries that leave it within this are waited for as one
+local TOGETHER = 0.005 -- of a window: entries that leave it within this are waited for as one ...
+local TOGETHER_MOST = 500000 -- ... or within this, if that is less
 local LONG = 3600000000 -- what is given anew later than this is a quota of the day
 local KEEP = 60000000 -- how long a return is remembered at least, to know it if it comes twice
 
@@ -169,7 +170,7 @@ local function batch_is_back(purse, limit, granted)
   local entry = redis.call(
     'ZRANGEBYSCORE', purse.log, limit.since, '+inf', 'WITHSCORES', 'LIMIT', leaving - 1, 1
   )
-  local together = text(tonumber(entry[2]) + limit.per * TOGETHER)
+  local together = text(tonumber(entry[2]) + math.min(limit.per * TOGETHER, TOGETHER_MOST))
   local last = redis.call('ZREVRANGEBYSCORE', purse.log, together, '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
   return tonumber(last[2]) + limit.per + 1
 end

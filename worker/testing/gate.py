@@ -11,7 +11,8 @@ from worker.ratelimit.port import GateClosed, GateEmpty, names_of
 IN_FLIGHT_WAIT = timedelta(milliseconds=50)
 UNUSED_WAIT = timedelta(seconds=1)
 EASED_LEAST, EASED_BACK = 0.0625, 0.1  # the share of the limits; what comes back in a minute
-TOGETHER = 0.005  # of a window: entries that leave it within this are waited for as one
+TOGETHER = 0.005  # of a window: entries that leave it within this are waited for as one ...
+TOGETHER_MOST = timedelta(milliseconds=500)  # ... or within this, if that is less
 LONG = timedelta(hours=1)  # what is given anew later than this is a quota of the day
 KEEP = timedelta(minutes=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -266,7 +267,7 @@ def _of_window(purse: Purse, window: Window, book: _Book, now: datetime, *, limi
 
     def opens_at(granted: int) -> datetime:
         leaving = min(purse.useful_batch() - (free - granted), len(inside))
-        together = inside[leaving - 1] + window.per * TOGETHER
+        together = inside[leaving - 1] + min(window.per * TOGETHER, TOGETHER_MOST)
         return max(at for at in inside if at <= together) + window.per + _TICK
 
     return _Limit(
