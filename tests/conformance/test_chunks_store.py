@@ -87,6 +87,45 @@ def test_what_is_left_is_counted_by_what_it_waits_for(store: Store, chunks: Chun
     assert ids_of(chunks.unproven(job.id)) == ["p1", "p2"]
 
 
+def test_what_is_sent_by_chunks_or_lost_is_all_that_may_be_gone(
+    store: Store, chunks: Chunks
+) -> None:
+    lease, job = by_chunks(store, chunks)
+    put(store, chunks, lease, job, ON, waits(*IDS[:5]))
+    assert chunks.has_unsent(job.id)
+
+    look = (ItemState.PENDING, Progress(step=Step.LOOK, attempts=1, lost=1))
+    put(store, chunks, lease, job, ON, {"p6": look})
+    assert not chunks.has_unsent(job.id)
+
+    blocked = (ItemState.BLOCKED, Progress(step=Step.DELETE, attempts=1))
+    put(store, chunks, lease, job, ON, {"p6": blocked})
+    assert chunks.has_unsent(job.id)
+
+
+def test_children_that_go_with_a_sent_project_are_no_projects_left(
+    store: Store, chunks: Chunks
+) -> None:
+    lease, job = store.running(TREE, background=True)
+
+    put(store, chunks, lease, job, ON, waits(*IDS))
+
+    assert not chunks.has_unsent(job.id)
+
+
+def test_a_job_that_is_resumed_says_when_and_stands_where_it_stood(
+    store: Store, chunks: Chunks
+) -> None:
+    _, job = by_chunks(store, chunks, replace(PROOF, tries=2))
+    store.jobs.change(job.id, control.pause(actor="ann"))
+    assert store.jobs.get(job.id).bulk.went_on_at is None
+
+    resumed = store.jobs.change(job.id, control.resume(actor="ann"))
+
+    moved = store.log(job=job.id, event=Event.JOB_MOVED)[-1]
+    assert resumed.bulk == replace(PROOF, tries=2, went_on_at=moved.at)
+
+
 def test_items_come_in_order_of_their_ids(store: Store, chunks: Chunks) -> None:
     _, job = by_chunks(store, chunks)
     wanted = [store.item(job, "p4").id, store.item(job, "p2").id]

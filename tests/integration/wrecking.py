@@ -17,7 +17,18 @@ from worker.store.engine import now as db_now
 from worker.store.models import ACCOUNTS, ITEMS, JOBS
 
 READS = frozenset(
-    {"load", "children", "match", "items", "left", "pick", "unproven", "get", "is_alone"}
+    {
+        "load",
+        "children",
+        "match",
+        "items",
+        "left",
+        "has_unsent",
+        "pick",
+        "unproven",
+        "get",
+        "is_alone",
+    }
 )
 LONG_AGO = timedelta(hours=2)
 Hook = Callable[[int, str], None]

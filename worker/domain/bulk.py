@@ -6,7 +6,9 @@ on either side, which the call did not name, has to be there before and after.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from worker.domain.backwards import Backwards
 from worker.domain.outcomes import Outcome
@@ -31,7 +33,7 @@ class Stage(StrEnum):
     ON = "on"  # the rest goes by chunks
     PROOF = "proof"  # a listing is read: what it still shows is not gone
     PROVEN = "proven"  # the listing is through: what it did not show is gone
-    REFRESH = "refresh"  # before anything goes, the listing is compared with an old plan
+    REFRESH = "refresh"  # before anything goes (on), the listing is compared with an old plan
     OFF = "off"  # the bulk delete is not to be had: one by one, under a new plan
 
 
@@ -49,10 +51,20 @@ class Bulk:
     tries: int = 0
     reading: Backwards | None = None
     refusal: str = ""
-    is_fresh: bool = False  # the listing was compared with the plan
+    compared_at: datetime | None = None  # when the comparison of listing and plan last began
+    went_on_at: datetime | None = None  # when the job last went on after a pause
     cursor: str = ""  # of the page that is compared next
     then: Stage = Stage.NONE  # where it goes on after that
     is_refused: bool = False  # the listing that proves: each project is read instead
+
+    def anew(self, stage: Stage, refusal: str = "") -> Self:
+        """At this stage with nothing of the one before, but when it compared and went on."""
+        return type(self)(
+            stage=stage,
+            refusal=refusal,
+            compared_at=self.compared_at,
+            went_on_at=self.went_on_at,
+        )
 
     @property
     def is_in_use(self) -> bool:

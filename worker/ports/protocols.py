@@ -144,6 +144,10 @@ class ChunkStore(Protocol):
         """How many items have not gone by a chunk yet, and how many wait for the proof."""
         ...
 
+    def has_unsent(self, job_id: str) -> bool:
+        """Whether a project is open that no unanswered call of ours may have deleted."""
+        ...
+
     def pick(self, job_id: str, offset: int, count: int) -> Sequence[Item]:
         """Items that go by chunks, in order, from the `offset`-th on."""
         ...

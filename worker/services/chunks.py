@@ -33,12 +33,12 @@ async def advance(tools: Tools, lease: Lease, job: Job) -> bool:
 
     Returns whether anything changed.
     """
+    if is_old(job, lease.now) and await off(tools.chunks.has_unsent, job.id):
+        why = "the plan is older than an hour: it is compared with the listing"
+        await _write(tools, lease, job, again(job, lease.now), why=why)
+        return True
     if job.state is not JobState.RUNNING or job.stopping:
         return False
-    if is_old(job):
-        why = "the plan is older than an hour: it is compared with the listing"
-        await _write(tools, lease, job, again(job), why=why)
-        return True
     if job.bulk.refusal and job.bulk.stage in {Stage.CANARY, Stage.ON}:
         return await _turn_back(tools, lease, job, job.bulk.refusal)
     if job.bulk.stage is not Stage.CANARY:
@@ -98,7 +98,7 @@ async def _follow(
             await _release(tools, lease, job, witnesses)
         case Advice.TRUST:
             why = f"the first {len(canary)} projects are gone by a bulk delete, no other is"
-            await _write(tools, lease, job, Bulk(stage=Stage.ON), why=why)
+            await _write(tools, lease, job, job.bulk.anew(Stage.ON), why=why)
         case Advice.TURN_BACK:
             return await _turn_back(tools, lease, job, why)
         case Advice.PAUSE:
@@ -116,8 +116,7 @@ async def _choose(tools: Tools, lease: Lease, job: Job, before: Sequence[Item]) 
         rest = [*_waiting(before), *await off(tools.chunks.pick, job.id, 0, LEAST)]
         alone = {item.id: (ItemState.PENDING, _as(item, Step.DELETE)) for item in rest}
         why = "too few projects are left for a bulk delete"
-        single = Bulk(stage=Stage.OFF, is_fresh=job.bulk.is_fresh)
-        await off(tools.chunks.write, lease, job.id, single, alone, why=why)
+        await off(tools.chunks.write, lease, job.id, job.bulk.anew(Stage.OFF), alone, why=why)
         return
     if left.unsent < LEAST:  # the last pair or its neighbours are needed for the next
         await off(tools.chunks.write, lease, job.id, replace(job.bulk, canary=()), spared)
@@ -181,7 +180,7 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     if stage is Stage.PROVEN:
         while await off(tools.chunks.settle_gone, lease, job, GONE):
             pass
-        bulk = Bulk(stage=Stage.ON, refusal=job.bulk.refusal)
+        bulk = job.bulk.anew(Stage.ON, job.bulk.refusal)
         await _write(tools, lease, job, bulk, why="what the chunks took is proven")
         return True
     left = await off(tools.chunks.left, job.id)

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, func, select, update
 
 from worker.domain.audit import Event
 from worker.domain.bulk import Bulk, Stage
+from worker.domain.calls import PROJECT
 from worker.domain.outcomes import Outcome
 from worker.domain.states import ItemState, JobState
 from worker.domain.steps import SENT, Progress, Step
@@ -54,6 +55,11 @@ class Chunks:
             unproven=found.get(Step.PROVE, 0),
             in_doubt=found.get(Step.LOOK, 0),
         )
+
+    def has_unsent(self, job_id: str) -> bool:
+        wanted = select(ITEMS.c.id).where(_unsent(job_id)).limit(1)
+        with self._db.read() as conn:
+            return conn.execute(wanted).first() is not None
 
     def pick(self, job_id: str, offset: int, count: int) -> Sequence[Item]:
         waiting = select(ITEMS).where(_at(job_id, Step.CHUNK)).order_by(*_ORDER)
@@ -102,12 +108,6 @@ class Chunks:
             return len(rows)
 
     def turn_back(self, lease: Lease, job: Job, why: str) -> None:
-        going = and_(
-            ITEMS.c.job_id == job.id,
-            _OPEN,
-            ITEMS.c.kind == "project",
-            ITEMS.c.step.not_in([step.value for step in SENT]),
-        )
         alone = {"state": ItemState.PENDING.value, "step": Step.READY.value, "source": 0}
         bulk = BULK.dump_json(Bulk(stage=Stage.OFF, refusal=why)).decode()
         with self._db.write() as conn:
@@ -115,7 +115,7 @@ class Chunks:
             lock_heads(conn, [f"job:{job.id}"])
             if has_moved(conn, job):
                 return
-            conn.execute(update(ITEMS).where(going).values(**alone, due_at=None))
+            conn.execute(update(ITEMS).where(_unsent(job.id)).values(**alone, due_at=None))
             on_it = at_work(lease.now)
             text = f"single deletes are being planned: {why}"
             move(
@@ -127,6 +127,14 @@ class Chunks:
                 waiting=replace(on_it, sentence=text),
                 bulk=bulk,
             )
+
+
+def _unsent(job_id: str) -> ColumnElement[bool]:
+    """Open projects that are there for all we know: no call of ours may have deleted them."""
+    sent = [step.value for step in SENT]
+    return and_(
+        ITEMS.c.job_id == job_id, _OPEN, ITEMS.c.kind == PROJECT, ITEMS.c.step.not_in(sent)
+    )
 
 
 def _at(job_id: str, step: Step) -> ColumnElement[bool]:

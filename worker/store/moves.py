@@ -1,5 +1,6 @@
 """One job from one state to the next: compare-and-set and audit entry in one transaction."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from worker.domain.states import FINAL, JobState, check_move
 from worker.ports import Job, Move, Note, WaitingOn
 from worker.store.chain import append
 from worker.store.models import ACCOUNTS, JOBS
-from worker.store.rows import job_of, waiting_columns
+from worker.store.rows import BULK, job_of, waiting_columns
 
 
 def move(
@@ -34,6 +35,8 @@ def move(
         values["waiting_since"] = at
     if to in FINAL:
         values["finished_at"] = at
+    if job.state is JobState.PAUSED:
+        values["bulk"] = BULK.dump_json(replace(job.bulk, went_on_at=at)).decode()
     if to is JobState.RUNNING and job.started_at is None:
         values["started_at"] = at
     moved = conn.execute(

@@ -21,6 +21,9 @@ class NoChunks:
     def left(self, job_id: str) -> Left:
         raise AssertionError(WRONG)
 
+    def has_unsent(self, job_id: str) -> bool:
+        raise AssertionError(WRONG)
+
     def pick(self, job_id: str, offset: int, count: int) -> Sequence[Item]:
         raise AssertionError(WRONG)
 
