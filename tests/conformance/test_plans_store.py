@@ -47,6 +47,32 @@ def test_what_no_listing_has_shown_can_be_left_as_it_is(store: Store) -> None:
     assert store.plans.measure(job).unlisted == 1
 
 
+def test_a_plan_that_cannot_be_made_ends_its_job_with_the_reason(store: Store) -> None:
+    job = store.submit("p1")
+    lease = store.lease()
+
+    store.plans.fail(lease, job, "the listing has no end")
+
+    (stopped,) = store.work.commit(lease, Batch(), LENGTH).jobs
+    assert (stopped.stopping, stopped.stop_reason) == ("plan_failed", "the listing has no end")
+    assert [entry.message for entry in store.log(event=Event.JOB_CHANGED)] == [stopped.stop_reason]
+    store.stop(lease, stopped)
+    ended = store.close(lease, stopped)
+    assert ended is not None
+    assert ended.state is JobState.PLAN_FAILED
+
+
+def test_a_job_that_a_person_paused_meanwhile_does_not_fail(store: Store) -> None:
+    job = store.submit("p1")
+    lease = store.lease()
+    store.jobs.change(job.id, control.pause(actor="ann"))
+
+    store.plans.fail(lease, job, "the listing has no end")
+
+    there = store.jobs.get(job.id)
+    assert (there.state, there.stopping) == (JobState.PAUSED, "")
+
+
 def test_a_project_is_read_when_its_last_source_is(store: Store) -> None:
     job = store.submit("p1", cascade=KINDS)
     lease = store.lease()

@@ -18,9 +18,11 @@ from tests.stores import (
     seen,
 )
 from worker.domain.audit import Event
+from worker.domain.bulk import Bulk
 from worker.domain.calls import PROJECT, Action, Answer, Call, Reading
 from worker.domain.errors import LeaseLost, Unreachable
 from worker.domain.outcomes import Outcome, Verdict
+from worker.domain.repeats import Page, Trail, after
 from worker.domain.states import ItemState, JobState, Waiting
 from worker.domain.steps import GoOn, Progress, Settle, Step
 from worker.ports import Batch, Change, Done, Job, ListingProgress, WaitingOn
@@ -538,6 +540,18 @@ def test_what_pages_show_against_the_filters_adds_up(store: Store) -> None:
     (there,) = store.work.commit(lease, Batch(), LENGTH).jobs
     plan = there.plan
     assert (plan.strays, plan.believed) == (6, 2)
+
+
+def test_where_a_listing_came_by_is_kept_with_its_job(store: Store) -> None:
+    job = store.submit("p1")
+    lease = store.lease()
+    trail = after(Trail(), Page(ids=["p1"], following="2"))
+    page = a_page(job.id, ListingProgress(cursor="2", pages=1, bulk=Bulk(trail=trail)))
+
+    store.work.commit(lease, Batch(listing=[job.id]), LENGTH)
+    store.work.commit(lease, Batch(done=[page]), LENGTH)
+
+    assert store.jobs.get(job.id).bulk.trail == trail
 
 
 # --- children before their project -------------------------------------------------

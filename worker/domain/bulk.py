@@ -5,13 +5,14 @@ on either side, which the call did not name, has to be there before and after.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
 from worker.domain.backwards import Backwards
 from worker.domain.outcomes import Outcome
+from worker.domain.repeats import Trail
 from worker.domain.states import ItemState
 from worker.domain.steps import TAKEN, Step
 
@@ -56,6 +57,7 @@ class Bulk:
     cursor: str = ""  # of the page that is compared next
     then: Stage = Stage.NONE  # where it goes on after that
     is_refused: bool = False  # the listing that proves: each project is read instead
+    trail: Trail = field(default_factory=Trail)  # of a listing read forwards, the plan's too
 
     def anew(self, stage: Stage, refusal: str = "") -> Self:
         """At this stage with nothing of the one before, but when it compared and went on."""

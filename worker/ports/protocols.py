@@ -132,6 +132,10 @@ class PlanStore(Protocol):
         """Pause a job to ask a person whether its list is the right one; once."""
         ...
 
+    def fail(self, lease: Lease, job: Job, why: str) -> None:
+        """Bring a job to its end as `plan_failed`; nothing happens if a person moved it."""
+        ...
+
 
 class ChunkStore(Protocol):
     """What the bulk delete of a job asks of the database besides the group commit."""

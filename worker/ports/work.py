@@ -48,7 +48,7 @@ class ListingProgress:
     pages: int
     tries: int = 0
     after: timedelta = timedelta(0)  # the next page, not before
-    bulk: Bulk | None = None  # a listing that proves chunks: where the job stands with them
+    bulk: Bulk | None = None  # where the job stands with its chunks, and the trail of its pages
     projects: int = 0  # shown by the page, while all of the account are counted
     strays: int = 0  # shown by the page, though the filters asked for leave them out
     believed: int = 0  # selected by the page, though it does not show all the filters are about

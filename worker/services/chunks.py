@@ -21,7 +21,7 @@ from worker.domain.steps import Progress, Step
 from worker.ports import Item, Job, Lease
 from worker.services.choose import Work
 from worker.services.proof import page_read_next, reads_pages
-from worker.services.refresh import again, is_old
+from worker.services.refresh import REPEATS, again, is_old
 from worker.services.tools import Tools, off
 
 GONE = "the listing does not show it any more after its bulk delete"
@@ -194,6 +194,10 @@ async def prove(tools: Tools, lease: Lease, job: Job) -> Work | bool:
 async def _read_on(tools: Tools, lease: Lease, job: Job) -> Work | bool:
     if job.list_due_at is not None and job.list_due_at > lease.now:
         return False
+    if job.bulk.stage is Stage.REFRESH and job.bulk.trail.repeats:
+        await _write(tools, lease, job, again(job, lease.now), why=REPEATS)
+        await off(tools.pause, job.id, REPEATS)
+        return True
     if job.bulk.is_refused:
         await _read_each(tools, lease, job)
         return True

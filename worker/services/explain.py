@@ -84,7 +84,8 @@ def explain_job(job: Job, counts: Counts, around: Around, last: Iterable[Told]) 
     if job.state not in FINAL:
         lines += _why_not_final(job, around)
     elif job.state is JobState.PLAN_FAILED:
-        lines.append("Its plan could not be made within 24 hours; nothing was deleted.")
+        why = f": {job.stop_reason}. Nothing" if job.stop_reason else " within 24 hours; nothing"
+        lines.append(f"Its plan could not be made{why} was deleted.")
     elif job.state is JobState.EXPIRED:
         lines.append("Nobody confirmed its plan in time; nothing was deleted. Submit it again.")
     return lines + _history(last)

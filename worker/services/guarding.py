@@ -40,12 +40,13 @@ def needs_count(job: Job, facts: AccountFacts) -> bool:
 def guard_findings(
     job: Job, items: PlannedItems, facts: AccountFacts, at_plan: AtPlan
 ) -> list[Finding]:
-    """What the guards say of a plan; pure."""
+    """What the guards say of a plan; pure. A listing that repeats itself counts nothing."""
     count = sum(items.by_kind.values())
+    counted = None if job.bulk.trail.repeats else job.account_projects
     measured = Measured(
         items=count,
         projects=items.by_kind.get(PROJECT, 0) + job.plan.kept.get(PROJECT, 0),
-        account_projects=job.account_projects,
+        account_projects=counted,
         used_today=at_plan.used_today,
         last_runs=at_plan.last_runs,
     )

@@ -19,6 +19,12 @@ from worker.services.holds import skip_held
 from worker.services.pricing import alternatives, goes_by_chunks, price_of
 from worker.services.tools import AccountFacts, Tools, off
 
+REPEATS = (
+    "the listing repeats itself: it came back to a page that it had shown, so nobody knows all "
+    "that the filters select; name the projects by their ids (--ids-file), or submit it again "
+    "once the provider has mended its list"
+)
+
 
 def next_page(job: Job, filters: Sequence[Filter] = ()) -> Work:
     """The call for the next page of a job's listing."""
@@ -47,15 +53,19 @@ def count_again_at(*, pages: int, unseen: int, page_size: int) -> int:
 async def after_page(tools: Tools, lease: Lease, job: Job, count_at: dict[str, int]) -> bool:
     """Whether the listing ends here; has what it did not show read by itself if need be.
 
+    One that repeats itself ends here too, and no plan by filters can be made of it.
     `count_at` remembers, by job, after which page it is counted again what is missing.
     """
-    at_end = not job.list_cursor
+    repeats = job.bulk.trail.repeats
+    at_end = repeats or not job.list_cursor
     if job.counting:
         if at_end:
             await off(tools.plans.end_listing, lease, job.id, read_unseen=False)
         return at_end
     if job.options.filters:  # what is on a page not read would be missing from the plan
-        if at_end:
+        if repeats:
+            await off(tools.plans.fail, lease, job, REPEATS)
+        elif at_end:
             count = needs_count(job, tools.facts)
             await off(tools.plans.end_listing, lease, job.id, read_unseen=False, count=count)
         return at_end
@@ -66,7 +76,7 @@ async def after_page(tools: Tools, lease: Lease, job: Job, count_at: dict[str, i
         size = tools.facts.page_size
         count_at[job.id] = count_again_at(pages=pages, unseen=unseen, page_size=size)
         return False
-    alone = bool(unseen) and (not at_end or bool(tools.facts.protection.names))
+    alone = bool(unseen) and (repeats or not at_end or bool(tools.facts.protection.names))
     count = needs_count(job, tools.facts)
     await off(tools.plans.end_listing, lease, job.id, read_unseen=alone, count=count)
     return True
@@ -211,10 +221,7 @@ def _findings(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Findin
         text = "the filters select nothing" if not job.plan.kept else "there is nothing to delete"
         found.append(Finding(level=FindingLevel.WARNING, code="nothing_selected", text=text))
     found += _of_filters(job)
-    if items.unlisted and not job.options.filters:
-        text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
-        text += _named(items, UNLISTED, items.unlisted)
-        found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
+    found += _of_listing(job, items)
     absent = items.absent + items.unlisted
     if absent > 1 and _is_list(job) and facts.breakers.are_many(absent, items.given):
         text = wrong_list(absent, f"{items.given} projects of the list")
@@ -236,6 +243,19 @@ def _of_bulk(job: Job, items: PlannedItems, facts: AccountFacts) -> list[Finding
         return []
     text = f"no bulk delete: {job.bulk.refusal}"
     return [Finding(level=FindingLevel.WARNING, code="bulk_refused", text=text)]
+
+
+def _of_listing(job: Job, items: PlannedItems) -> list[Finding]:
+    """What the listing did not show, and whether it was read to its end."""
+    found = []
+    if job.bulk.trail.repeats:
+        text = "the listing repeats itself, so it was not read to its end: tell the provider"
+        found.append(Finding(level=FindingLevel.WARNING, code="listing_repeats", text=text))
+    if items.unlisted and not job.options.filters:
+        text = f"{items.unlisted} ids are in no list of projects: they may be gone already"
+        text += _named(items, UNLISTED, items.unlisted)
+        found.append(Finding(level=FindingLevel.WARNING, code="not_listed", text=text))
+    return found
 
 
 def _of_filters(job: Job) -> list[Finding]:

@@ -15,9 +15,13 @@ SINGLY = "without bulk_delete"
 
 
 def goes_by_chunks(job: Job, items: PlannedItems, facts: AccountFacts) -> bool:
-    """Whether the projects go by bulk deletes: where there are any, and they cost fewer calls."""
+    """Whether the projects go by bulk deletes: where there are any, and they cost fewer calls.
+
+    A listing that repeats itself would prove nothing of them.
+    """
     whole = not job.options.cascade or job.options.background
-    may = facts.bulk_size > 1 and whole and job.bulk.stage is not Stage.OFF
+    can_prove = job.bulk.stage is not Stage.OFF and not job.bulk.trail.repeats
+    may = facts.bulk_size > 1 and whole and can_prove
     count = _listed(items)
     return may and count >= LEAST and sum(_chunk_calls(job, count, facts).values()) < count
 

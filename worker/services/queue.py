@@ -198,6 +198,6 @@ def _fresh(item: Item, lease: Lease) -> Item:
 
 def why_left_out(job: Job) -> str:
     """Why items of a job end that were never attempted."""
-    if job.dry_run:
+    if job.dry_run and not job.stop_reason:
         return "dry run: nothing is deleted"
     return job.stop_reason or f"the job was {job.stopping}"

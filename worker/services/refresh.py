@@ -13,13 +13,18 @@ from worker.domain.bulk import Bulk, Stage
 from worker.domain.calls import Answer, Seen
 from worker.domain.onward import CHANGED, MODIFIED
 from worker.domain.outcomes import Outcome, Verdict
+from worker.domain.repeats import Trail
 from worker.domain.states import JobState
 from worker.domain.steps import SENT, Settle
 from worker.ports import Change, Done, Item, Job
 from worker.services.choose import Work
 from worker.services.proof import moved_on, not_read
-from worker.services.results import Rules
+from worker.services.results import Rules, walked
 
+REPEATS = (
+    "the listing repeats itself, so the old plan cannot be compared with it: "
+    "have the provider mend its list, or cancel the job and submit it again"
+)
 OLD = timedelta(hours=1)
 """What was seen longer ago than this when the job goes (on) is compared with the listing."""
 _AT_WORK = frozenset({JobState.RUNNING, JobState.VERIFYING})
@@ -46,13 +51,16 @@ def again(job: Job, now: datetime) -> Bulk:
     """The job reads its listing once more, then goes on where it stands."""
     bulk = job.bulk
     then = bulk.then if bulk.stage is Stage.REFRESH else bulk.stage
-    return replace(bulk, stage=Stage.REFRESH, then=then, compared_at=now, cursor="")
+    return replace(bulk, stage=Stage.REFRESH, then=then, compared_at=now, cursor="", trail=Trail())
 
 
 def refreshed(
     work: Work, answer: Answer, *, job: Job, matched: Mapping[str, Item], rules: Rules
 ) -> Done:
-    """A page: what it shows changed, or came under a protection, is spared; the rest goes on."""
+    """A page: what it shows changed, or came under a protection, is spared; the rest goes on.
+
+    A listing that repeats itself is not through, whatever its last page says.
+    """
     if answer.verdict is not Verdict.SEEN:
         return not_read(work, answer, job, rules)
     shown = {seen.target.external_id: seen for seen in answer.reading.projects}
@@ -62,9 +70,9 @@ def refreshed(
         if item.progress.step not in SENT
         and (settle := _spared(item, shown[external_id], job, rules)) is not None
     )
-    cursor = answer.reading.next_cursor
-    stage = Stage.REFRESH if cursor else job.bulk.then
-    bulk = replace(job.bulk, stage=stage, cursor=cursor)
+    cursor, bulk = answer.reading.next_cursor, walked(job.bulk, work, answer)
+    stage = Stage.REFRESH if cursor or bulk.trail.repeats else bulk.then
+    bulk = replace(bulk, stage=stage, cursor=cursor)
     return moved_on(work, answer, changes, job=job, bulk=bulk)
 
 

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from worker.domain.bulk import Bulk
 from worker.domain.calls import PROJECT, TIMER, Action, Answer, Seen
 from worker.domain.catalogue import Catalogue
 from worker.domain.decide import decide
 from worker.domain.filters import Filter, Filters
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
+from worker.domain.repeats import Page, Trail, after
 from worker.domain.retry import RetryPolicy
 from worker.domain.steps import TOGETHER, Case, Decision, GoOn, Settle, Step
 from worker.domain.together import halved
@@ -161,16 +163,17 @@ def page_of(
     asked = _asked(job, rules) if answer.verdict is Verdict.SEEN else NO_FILTERS
     selected = [seen for seen in shown if asked.canonical and asked.client(seen)]
     tries = job.list_tries + (answer.verdict.is_attempt)
-    after = rules.policy.after(tries, jitter) if tries else timedelta(0)
+    wait = rules.policy.after(tries, jitter) if tries else timedelta(0)
     if answer.verdict in {Verdict.REFUSED, Verdict.INVALID}:
-        after = REFUSED_LISTING  # a person has to mend something: do not spend the quota
+        wait = REFUSED_LISTING  # a person has to mend something: do not spend the quota
     progress = ListingProgress(
-        cursor=job.list_cursor, pages=job.list_pages, tries=tries, after=after
+        cursor=job.list_cursor, pages=job.list_pages, tries=tries, after=wait
     )
     if answer.verdict is Verdict.SEEN:
         progress = ListingProgress(
             cursor=answer.reading.next_cursor,
             pages=job.list_pages + 1,
+            bulk=walked(job.bulk, work, answer),
             projects=len(shown) if job.counting else 0,
             strays=sum(asked.is_stray(seen) for seen in shown),
             believed=sum(asked.is_believed(seen) for seen in selected),
@@ -183,6 +186,12 @@ def page_of(
         listing=progress,
         found=tuple(Found(seen=seen, spared=rules.protection.why(seen)) for seen in selected),
     )
+
+
+def walked(bulk: Bulk, work: Work, answer: Answer) -> Bulk:
+    """Where a job stands after one more page, read forwards; the first one begins a new trail."""
+    page = Page(ids=ids_shown(answer), following=answer.reading.next_cursor)
+    return replace(bulk, trail=after(bulk.trail if work.call.cursor else Trail(), page))
 
 
 def _asked(job: Job, rules: Rules) -> Filters:

@@ -61,6 +61,18 @@ def doubt(conn: Connection, lease: Lease, job: Job, why: str) -> None:
     _pause(conn, lease, job, Tripped(trip=Trip.PAUSE, why=why))
 
 
+def stop(conn: Connection, lease: Lease, job: Job, to: JobState, why: str) -> None:
+    """Bring a job to this end; what is left of it ends with the reason."""
+    columns = {"stopping": to.value, "stop_reason": why}
+    detail = {"why": why, **columns}
+    append(conn, [job_entry(job, Event.JOB_CHANGED, actor=lease.owner, detail=detail)])
+    waiting = WaitingOn(
+        code=Waiting.WORKER, sentence=f"{why}; being brought to its end", since=lease.now
+    )
+    values = {**columns, **waiting_columns(waiting)}
+    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(values))
+
+
 def _looked(job: Job, done: Sequence[Done], ended: Sequence[SettledItem]) -> list[bool]:
     """Which of the job's projects were found to be there, or not, in this order.
 
@@ -106,7 +118,8 @@ def _count(conn: Connection, lease: Lease, job: Job, now: Tally, rules: Breakers
     if tripped.trip is Trip.PAUSE:
         _pause(conn, lease, job, tripped)
     else:
-        _abort(conn, lease, job, tripped)
+        why = f"a breaker stopped the job: {tripped.why}"
+        stop(conn, lease, job, JobState.FAILED, why)
     return True
 
 
@@ -125,15 +138,3 @@ def _pause(conn: Connection, lease: Lease, job: Job, tripped: Tripped) -> None:
         waiting=waiting,
         paused_from=job.state.value,
     )
-
-
-def _abort(conn: Connection, lease: Lease, job: Job, tripped: Tripped) -> None:
-    why = f"a breaker stopped the job: {tripped.why}"
-    columns = {"stopping": JobState.FAILED.value, "stop_reason": why}
-    detail = {"why": why, **columns}
-    append(conn, [job_entry(job, Event.JOB_CHANGED, actor=lease.owner, detail=detail)])
-    waiting = WaitingOn(
-        code=Waiting.WORKER, sentence=f"{why}; being brought to its end", since=lease.now
-    )
-    values = {**columns, **waiting_columns(waiting)}
-    conn.execute(update(JOBS).where(JOBS.c.id == job.id).values(values))

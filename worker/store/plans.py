@@ -271,6 +271,13 @@ class Plans:
                 brakes.doubt(conn, lease, job, why)
             return read_job(conn, job.id)
 
+    def fail(self, lease: Lease, job: Job, why: str) -> None:
+        """Bring a job to its end whose plan cannot be made; not if a person moved it."""
+        with self._db.write() as conn:
+            lease = fence(conn, lease, self._length)
+            if not has_moved(conn, job):
+                brakes.stop(conn, lease, job, JobState.PLAN_FAILED, why)
+
 
 def _projects(job_id: str) -> ColumnElement[bool]:
     return and_(ITEMS.c.job_id == job_id, _OPEN, ITEMS.c.kind == PROJECT)

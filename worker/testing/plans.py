@@ -109,6 +109,11 @@ class MemoryPlans:
         self._store.jobs[job.id] = paused
         return paused
 
+    def fail(self, lease: Lease, job: Job, why: str) -> None:  # noqa: ARG002  there is one lease
+        self.steps.append(f"fail {why}")
+        if not self._has_moved(job):
+            self._store.change(job.id, stopping=JobState.PLAN_FAILED.value, stop_reason=why)
+
     def _has_moved(self, job: Job) -> bool:
         now = self._store.jobs[job.id]
         return (now.state, now.stopping) != (job.state, job.stopping)

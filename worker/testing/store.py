@@ -268,6 +268,7 @@ def _listed(job: Job, listing: ListingProgress, now: datetime) -> Job:
         list_pages=listing.pages,
         list_tries=listing.tries,
         list_due_at=now + listing.after if listing.after else None,
+        bulk=listing.bulk or job.bulk,
         plan=replace(
             job.plan,
             strays=job.plan.strays + listing.strays,

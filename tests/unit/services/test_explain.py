@@ -92,6 +92,19 @@ def test_where_no_worker_is_alive_that_is_said() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("", "Its plan could not be made within 24 hours; nothing was deleted."),
+        ("no end", "Its plan could not be made: no end. Nothing was deleted."),
+    ],
+)
+def test_a_plan_that_failed_says_why(reason: str, told: str) -> None:
+    job = a_job(JobState.PLAN_FAILED, stop_reason=reason)
+
+    assert told in explain_job(job, COUNTS, AROUND, [])
+
+
+@pytest.mark.parametrize(
     ("message", "told"),
     [
         ("paused", "job.moved running to paused  by ada"),

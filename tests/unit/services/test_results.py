@@ -16,9 +16,11 @@ from tests.builders import (
     an_item,
     shows,
 )
+from worker.domain.bulk import Bulk
 from worker.domain.calls import Action, Answer, Call, Reading
 from worker.domain.outcomes import Outcome, Verdict
 from worker.domain.plan import Protection
+from worker.domain.repeats import Page, Trail, after
 from worker.domain.retry import RetryPolicy
 from worker.domain.states import JobState
 from worker.domain.steps import GoOn, Settle, Step
@@ -62,6 +64,14 @@ def page(answer: Answer, job: Job = PLANNING, **matched: Item) -> Done:
     found = {item.seen.target.external_id: item for item in matched.values()}
     reads = replace(rules(), filters=FILTERS_V4)
     return page_of(work, answer, job=job, matched=found, rules=reads, jitter=0.5)
+
+
+def after_pages(*pages: Page) -> Bulk:
+    """Where a job stands that was shown these pages."""
+    trail = Trail()
+    for one in pages:
+        trail = after(trail, one)
+    return Bulk(trail=trail)
 
 
 def ends(done: Done) -> list[Outcome | None]:
@@ -190,14 +200,29 @@ def test_only_a_project_is_checked_again_before_another_attempt(
 
 def test_a_page_shows_the_jobs_own_projects_and_goes_on() -> None:
     answer = shows(a_seen("42", name="Tunnel"), a_seen("50"), next_cursor="3")
-    job = a_job(JobState.PLANNING, list_cursor="2", list_pages=1, list_tries=4)
+    first = Page(ids=["41"], following="2")
+    job = a_job(
+        JobState.PLANNING, list_cursor="2", list_pages=1, list_tries=4, bulk=after_pages(first)
+    )
     unread = an_item(progress=a_progress(Step.READY))
 
     done = page(answer, job, own=unread)
 
     assert [change.seen for change in done.changes] == [a_seen("42", name="Tunnel")]
     assert done.changes[0].decision == GoOn(progress=unread.progress)
-    assert done.listing == ListingProgress(cursor="3", pages=2)
+    there = after_pages(first, Page(ids=["42", "50"], following="3"))
+    assert done.listing == ListingProgress(cursor="3", pages=2, bulk=there)
+
+
+def test_the_first_page_begins_a_new_trail() -> None:
+    """As when all projects are counted after a listing that was read for their ids."""
+    before = after_pages(Page(ids=["42"], following="2"), Page(ids=["42"], following="2"))
+
+    done = page(shows(a_seen("42"), next_cursor="2"), replace(PLANNING, bulk=before))
+
+    assert before.trail.repeats
+    assert done.listing is not None
+    assert done.listing.bulk == after_pages(Page(ids=["42"], following="2"))
 
 
 def test_a_page_spares_what_is_protected_by_its_name() -> None:
@@ -215,7 +240,8 @@ def test_a_page_counts_what_the_filters_leave_out_and_what_it_does_not_show() ->
     done = page(shows(ours, theirs, a_seen("3")), job)
 
     assert [found.seen.target.external_id for found in done.found] == ["1", "3"]
-    assert done.listing == ListingProgress(cursor="", pages=1, strays=1, believed=1)
+    there = after_pages(Page(ids=["1", "2", "3"]))
+    assert done.listing == ListingProgress(cursor="", pages=1, strays=1, believed=1, bulk=there)
 
 
 def test_what_the_provider_was_never_asked_to_leave_out_is_no_stray() -> None:
@@ -226,7 +252,8 @@ def test_what_the_provider_was_never_asked_to_leave_out_is_no_stray() -> None:
 
     done = page_of(work, answer, job=job, matched={}, rules=only_here, jitter=0.5)
 
-    assert (done.found, done.listing) == ((), ListingProgress(cursor="", pages=1))
+    there = after_pages(Page(ids=["1"]))
+    assert (done.found, done.listing) == ((), ListingProgress(cursor="", pages=1, bulk=there))
 
 
 @pytest.mark.parametrize(
