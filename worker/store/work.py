@@ -32,14 +32,10 @@ from worker.store.turns import NO_CHUNK, state_is
 
 _LATER = (ItemState.DEFERRED.value, ItemState.VERIFYING.value)
 _OPENABLE = (ItemState.PENDING.value, *_LATER)
-_JOBS = (
-    select(JOBS, holds_any(JOBS.c.account, bindparam("b_now", type_=JOBS.c.start_at.type)))
-    .where(
-        JOBS.c.account == bindparam("b_account"),
-        IN_HAND | among(JOBS.c.id, "b_ids"),
-    )
-    .order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
-)
+_WORKED = JOBS.c.account == bindparam("b_account"), IN_HAND | among(JOBS.c.id, "b_ids")
+_JOBS = select(JOBS).where(*_WORKED).order_by(JOBS.c.priority.desc(), JOBS.c.created_at)
+_IS_HELD = holds_any(JOBS.c.account, bindparam("b_now", type_=JOBS.c.start_at.type))
+_JOBS_AND_HOLDS = _JOBS.add_columns(_IS_HELD)
 _OPEN = (
     update(ITEMS)
     .where(among(ITEMS.c.id, "b_ids"), ITEMS.c.state.in_(_OPENABLE))
@@ -119,7 +115,7 @@ class SqlWorkStore:
             heard, lease = lease.bell, fence(conn, lease, length)
             if lease.bell != heard:  # somebody brought work while this slice was at it
                 takeover.start_due_jobs(conn, lease)
-            jobs, is_held = _looked_up(conn, lease, {one.job_id for one in batch.done})
+            jobs, is_held = _looked_up(conn, lease, batch)
             if batch.done:
                 settled = _settle_done(conn, lease, batch.done, jobs, self._ranks)
                 if brakes.watch(conn, lease, jobs, (batch.done, settled), self._breakers):
@@ -198,15 +194,20 @@ class SqlWorkStore:
 
 def _jobs(conn: Connection, lease: Lease, ids: Collection[str] = ()) -> dict[str, Job]:
     """The jobs of an account that a worker has in hand, the most urgent first, and those named."""
-    return _looked_up(conn, lease, ids)[0]
+    rows = conn.execute(_JOBS, {"b_account": lease.account, "b_ids": list(ids)})
+    return {row.id: job_of(row) for row in rows}
 
 
-def _looked_up(
-    conn: Connection, lease: Lease, ids: Collection[str]
-) -> tuple[dict[str, Job], bool]:
-    """The same, and whether anything of their account is held now."""
+def _looked_up(conn: Connection, lease: Lease, batch: Batch) -> tuple[dict[str, Job], bool]:
+    """The jobs a batch is about, and whether anything of their account is held by now.
+
+    Holds are looked for only before deletions: while they cannot be read, all else goes on.
+    """
+    ids = {one.job_id for one in batch.done}
+    if not any(item.progress.step in DELETIONS for item in batch.opens):
+        return _jobs(conn, lease, ids), False
     given = {"b_account": lease.account, "b_ids": list(ids), "b_now": lease.now}
-    rows = conn.execute(_JOBS, given).all()
+    rows = conn.execute(_JOBS_AND_HOLDS, given).all()
     return {row.id: job_of(row) for row in rows}, any(row.is_held for row in rows)
 
 
