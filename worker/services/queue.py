@@ -19,7 +19,7 @@ from worker.services.protection import why_spared
 from worker.services.sharing import shared_out
 from worker.services.tools import Tools, off
 
-AT_ONCE = 200
+AT_ONCE = 500
 """Items loaded for one job at a time, or ..."""
 WAVES = 5
 """... so many times what may be in flight, if that is less: what a slice leaves is read anew."""
