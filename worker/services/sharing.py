@@ -16,8 +16,8 @@ def shared_out(found: Iterable[tuple[Job, Sequence[Work]]], start: float) -> lis
     by chance, so that this holds too where few of them are permitted at a time.
     """
     ranked = sorted((pair for pair in found if pair[1]), key=_rank)
-    waiting = [deque(works) for _, works in ranked]
-    turns, order = deque(waiting), list[Work]()
+    waiting = deque(deque(works) for _, works in ranked)
+    turns, order = waiting.copy(), list[Work]()
     place, is_turn = divmod(int(start * 2 * len(turns)), 2)
     turns.rotate(-place)
     while waiting:
@@ -26,7 +26,8 @@ def shared_out(found: Iterable[tuple[Job, Sequence[Work]]], start: float) -> lis
         else:
             order.append(waiting[0].popleft())
         is_turn = not is_turn
-        waiting = [works for works in waiting if works]
+        while waiting and not waiting[0]:
+            waiting.popleft()
     return order
 
 

@@ -87,11 +87,12 @@ class Slice:
         self.permits.share_by(self.jobs.values())
         while True:
             goes_on = await self._goes_on(time)
+            room = time.room(self.flights.started)
             if goes_on:
-                await queue.fill(self.lease, list(self.jobs.values()))
+                await queue.fill(self.lease, list(self.jobs.values()), room)
             else:
                 queue.clear()
-            chosen = await self._take(queue, time.room(self.flights.started))
+            chosen = await self._take(queue, room)
             if self._done or chosen or self.flights:
                 chosen = await self._commit(chosen, queue)
             self._start(chosen, queue)

@@ -9,6 +9,7 @@ from tests.builders import (
     a_child,
     a_job,
     a_lease,
+    a_purse,
     a_seen,
     an_answer,
     an_item,
@@ -57,6 +58,41 @@ async def test_a_small_job_does_not_wait_for_a_large_one() -> None:
     queue = await filled(Bench(script=always(an_answer()), jobs=jobs, items=items))
 
     assert [queue.pop().job_id for _ in range(3)] == ["j-2", "j-1", "j-1"]
+
+
+async def test_what_a_small_job_does_next_does_not_wait_for_a_large_one() -> None:
+    jobs = [a_job(), a_job(id="j-2")]
+    items = [an_item(n, job_id="j-2" if n == 1 else "j-1") for n in range(1, 9)]
+    bench = Bench(script=always(an_answer()), jobs=jobs, items=items)
+    queue = await filled(bench)
+
+    work = queue.pop()
+    await queue.fill(a_lease(), jobs)
+    under_way = len(queue)
+    queue.landed([Done(job_id="j-2", call=work.call, answer=an_answer())])
+    await queue.fill(a_lease(), jobs)
+
+    assert work.job_id == "j-2"
+    assert (under_way, len(queue)) == (7, 8)
+    assert queue.pop().job_id == "j-2"
+
+
+async def test_the_first_of_two_large_jobs_stays_the_first() -> None:
+    jobs = [a_job(), a_job(id="j-2", priority=9)]
+    items = [an_item(n, job_id="j-2" if n % 2 else "j-1") for n in range(1, 61)]
+    facts = some_facts(purses=(a_purse(in_flight=1),))
+    bench = Bench(script=always(an_answer()), jobs=jobs, items=items, facts=facts)
+    queue = Queue(bench.tools)
+
+    left: list[str] = []
+    for _ in range(24):
+        await queue.fill(a_lease(), jobs)
+        work = queue.pop()
+        left.append(work.job_id)
+        for item in work.items:
+            bench.store.items[item.id] = replace(item, state="sent")
+
+    assert left.count("j-2") >= 16
 
 
 async def test_what_a_job_has_not_sent_can_be_forgotten() -> None:
