@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.number("ship-1"), pytest.mark.xdist_group("wheel")]
 
 LARGEST = 300_000
 """Bytes of the wheel, at most."""
-SO_FAR = 502_000
+SO_FAR = 500_000
 """Bytes it may have until then: it does not grow unseen."""
 
 
