@@ -3,8 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from worker.services.doctor_check import WORKER_SEEN_WITHIN, Check, Level, missing, ok
-from worker.services.doctor_facts import Facts, RedisFacts, SecretFacts
+from worker.services.doctor_facts import (
+    WORKER_SEEN_WITHIN,
+    Check,
+    Facts,
+    Level,
+    RedisFacts,
+    SecretFacts,
+    missing,
+    ok,
+)
 from worker.services.doctor_upkeep import OVERDUE_AFTER, chains, files, sweep
 
 __all__ = ["OVERDUE_AFTER", "WORKER_SEEN_WITHIN", "Check", "Level", "examine", "exit_code"]

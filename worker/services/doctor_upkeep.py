@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from worker.services.doctor_check import Check, Level, ok
-from worker.services.doctor_facts import Facts
+from worker.services.doctor_facts import Check, Facts, Level, ok
 from worker.services.report import duration
 
 OVERDUE_AFTER = timedelta(seconds=60)

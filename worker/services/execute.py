@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from worker.domain.calls import Answer
 from worker.domain.errors import LeaseLost
@@ -13,7 +13,6 @@ from worker.ratelimit.port import GateClosed
 from worker.services.proof import page_read_next, reads_pages
 from worker.services.queue import why_left_out
 from worker.services.slice import Ending, Slice, closed_gate
-from worker.services.standing import held_up
 from worker.services.tools import Tools, off
 
 PARKED_LOOK = timedelta(seconds=60)
@@ -172,7 +171,7 @@ def _said(part: Slice, ending: Ending) -> Mapping[str, WaitingOn]:
 
 
 def _of_job(job: Job, lease: Lease) -> WaitingOn:
-    waits = held_up(job, lease.now)
+    waits = _held_up(job, lease.now)
     if waits is not None:
         return waits
     if job.list_tries and (reads_pages(job) or not job.listed):
@@ -185,6 +184,18 @@ def _of_job(job: Job, lease: Lease) -> WaitingOn:
     if there is not None and there.code is Waiting.DEPENDENCY and job.state is JobState.VERIFYING:
         return there
     return WaitingOn(code=Waiting.WORKER, sentence="a worker is on it")
+
+
+def _held_up(job: Job, now: datetime) -> WaitingOn | None:
+    """What holds a running job up by itself: the rest after its canary, or its hours."""
+    opens = job.opens_at(now)
+    if opens <= now:
+        return None
+    if job.canary_until is not None and opens == job.canary_until:
+        sentence = f"its canary went well; the rest goes at {opens:%Y-%m-%d %H:%M:%S} UTC"
+        return WaitingOn(code=Waiting.GRACE, sentence=sentence, next_wake=opens)
+    sentence = f"outside of its hours, {job.knobs.hours}"
+    return WaitingOn(code=Waiting.WINDOW, sentence=sentence, next_wake=opens)
 
 
 def _dated(waiting: WaitingOn, lease: Lease, after: timedelta | None) -> WaitingOn:
